@@ -1,0 +1,2 @@
+//! The visavis program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! WebRTC from scratch: peers that talk directly, between Rust programs and browsers.

@@ -1,0 +1,1 @@
+//! One WebRTC peer connection without I/O: offer/answer, demultiplexing and all layers wired together.

@@ -1,0 +1,1 @@
+//! STUN messages, integrity, fingerprint and transactions (RFC 8489).
