@@ -1,0 +1,244 @@
+// One RTCPeerConnection under test. A test calls these functions through WebDriver: what they return travels back as
+// JSON, and a rejected promise becomes an error there. Whatever happens before a test asks for it waits in a queue.
+"use strict";
+
+// A queue whose `next()` resolves with the oldest item, now or as soon as there is one.
+class Queue {
+  items = [];
+  waiting = [];
+  push(item) {
+    const resolve = this.waiting.shift();
+    if (resolve) resolve(item);
+    else this.items.push(item);
+  }
+  next() {
+    if (this.items.length > 0) return Promise.resolve(this.items.shift());
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+  // All that is here; waits only while there is nothing.
+  async batch() {
+    const first = await this.next();
+    return [first, ...this.items.splice(0)];
+  }
+}
+
+const event = (target, name) =>
+  new Promise((resolve) => target.addEventListener(name, resolve, { once: true }));
+
+const hex = (buffer) =>
+  Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+const unhex = (text) =>
+  Uint8Array.from(text.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+
+const sha256 = async (bytes) => hex(await crypto.subtle.digest("SHA-256", bytes));
+
+// The same pseudo-random bytes on both sides: xorshift32, little-endian words.
+function pattern(length, seed) {
+  const words = new Uint32Array(Math.ceil(length / 4));
+  let state = seed >>> 0 || 1;
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13;
+    state >>>= 0;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    words[index] = state;
+  }
+  return new Uint8Array(words.buffer, 0, length);
+}
+
+const peer = {
+  connection: null,
+  candidates: new Queue(),
+  channels: new Map(), // by label: { channel, messages: Queue, opened, closed, errors }
+  arrivals: new Queue(), // labels of the channels that the other side opened
+  states: [], // every state the connection went through
+  jobs: new Map(), // what `start` began and `join` awaits
+
+  create(configuration) {
+    const connection = new RTCPeerConnection(configuration ?? {});
+    connection.onicecandidate = ({ candidate }) => peer.candidates.push(candidate && candidate.toJSON());
+    connection.onconnectionstatechange = () => peer.states.push(connection.connectionState);
+    connection.oniceconnectionstatechange = () => peer.states.push("ice " + connection.iceConnectionState);
+    connection.ondatachannel = ({ channel }) => {
+      peer.watch(channel);
+      peer.arrivals.push(channel.label);
+    };
+    peer.connection = connection;
+    return true;
+  },
+
+  watch(channel) {
+    const entry = { channel, messages: new Queue(), errors: [], low: 0 };
+    channel.binaryType = "arraybuffer";
+    channel.addEventListener("message", ({ data }) => entry.messages.push(data));
+    channel.addEventListener("error", ({ error }) => entry.errors.push(String(error)));
+    channel.addEventListener("bufferedamountlow", () => entry.low++);
+    entry.opened = channel.readyState === "open" ? Promise.resolve() : event(channel, "open");
+    entry.closed = event(channel, "close");
+    peer.channels.set(channel.label, entry);
+  },
+
+  entry(label) {
+    const entry = peer.channels.get(label);
+    if (!entry) throw new Error(`no channel ${label}`);
+    return entry;
+  },
+
+  describe(label) {
+    const { channel } = peer.entry(label);
+    const { id, protocol, ordered, maxRetransmits, maxPacketLifeTime, negotiated, readyState } = channel;
+    return { label, id, protocol, ordered, maxRetransmits, maxPacketLifeTime, negotiated, readyState };
+  },
+
+  open(label, options) {
+    peer.watch(peer.connection.createDataChannel(label, options ?? {}));
+    return true;
+  },
+
+  // Descriptions: complete, with every candidate inside, or at once, with candidates to follow.
+  async settle(trickle) {
+    const { connection } = peer;
+    while (!trickle && connection.iceGatheringState !== "complete") {
+      await event(connection, "icegatheringstatechange");
+    }
+    return connection.localDescription.toJSON();
+  },
+  async offer(trickle, options) {
+    await peer.connection.setLocalDescription(await peer.connection.createOffer(options ?? {}));
+    return peer.settle(trickle);
+  },
+  async answer(offer, trickle) {
+    await peer.connection.setRemoteDescription(offer);
+    await peer.connection.setLocalDescription(await peer.connection.createAnswer());
+    return peer.settle(trickle);
+  },
+  async accept(answer) {
+    await peer.connection.setRemoteDescription(answer);
+    return true;
+  },
+  nextCandidates() {
+    return peer.candidates.batch();
+  },
+  async addCandidate(candidate) {
+    await peer.connection.addIceCandidate(candidate);
+    return true;
+  },
+
+  nextChannel() {
+    return peer.arrivals.next();
+  },
+  async opened(label) {
+    await peer.entry(label).opened;
+    return peer.describe(label);
+  },
+  async closed(label) {
+    const { channel, closed } = peer.entry(label);
+    if (channel.readyState !== "closed") await closed;
+    return true;
+  },
+  close(label) {
+    peer.entry(label).channel.close();
+    return true;
+  },
+  closeConnection() {
+    peer.connection.close();
+    return true;
+  },
+
+  // A message is { text } or { hex }, or for long ones { text | binary: length, seed }.
+  message({ text, hex: digits, binary, letters, seed }) {
+    if (text !== undefined) return text;
+    if (digits !== undefined) return unhex(digits);
+    if (letters !== undefined) return "a".repeat(letters);
+    return pattern(binary, seed);
+  },
+  send(label, ...messages) {
+    const { channel } = peer.entry(label);
+    for (const message of messages) channel.send(peer.message(message));
+    return channel.bufferedAmount;
+  },
+  async received(data) {
+    if (typeof data === "string") {
+      const bytes = new TextEncoder().encode(data);
+      return data.length <= 1000 ? { text: data } : { kind: "text", length: bytes.length, sha256: await sha256(bytes) };
+    }
+    return data.byteLength <= 1000
+      ? { hex: hex(data) }
+      : { kind: "binary", length: data.byteLength, sha256: await sha256(data) };
+  },
+  async receive(label) {
+    return peer.received(await peer.entry(label).messages.next());
+  },
+  // Sends whatever arrives straight back.
+  echo(label) {
+    const { channel, messages } = peer.entry(label);
+    for (const data of messages.items.splice(0)) channel.send(data);
+    channel.addEventListener("message", ({ data }) => channel.send(data));
+    return true;
+  },
+
+  // `total` bytes in messages of `size`, never more than 1 MiB waiting to be sent; resolves with their SHA-256.
+  async sendBulk(label, total, size, seed) {
+    const { channel } = peer.entry(label);
+    const bytes = pattern(total, seed);
+    channel.bufferedAmountLowThreshold = 256 * 1024;
+    for (let offset = 0; offset < total; offset += size) {
+      while (channel.bufferedAmount > 1024 * 1024) await event(channel, "bufferedamountlow");
+      channel.send(bytes.subarray(offset, Math.min(offset + size, total)));
+    }
+    return sha256(bytes);
+  },
+  async receiveBulk(label, total) {
+    const { messages } = peer.entry(label);
+    const bytes = new Uint8Array(total);
+    let offset = 0;
+    while (offset < total) {
+      const data = new Uint8Array(await messages.next());
+      bytes.set(data, offset);
+      offset += data.length;
+    }
+    return sha256(bytes);
+  },
+
+  async connectionState(wanted) {
+    while (peer.connection.connectionState !== wanted) await event(peer.connection, "connectionstatechange");
+    return peer.states;
+  },
+  maxMessageSize() {
+    return peer.connection.sctp.maxMessageSize;
+  },
+  lows(label) {
+    return peer.entry(label).low;
+  },
+  errors(label) {
+    return peer.entry(label).errors;
+  },
+  // The pair of candidates in use: [local, remote], each with its kind and address.
+  async selectedPair() {
+    const report = await peer.connection.getStats();
+    const all = [...report.values()];
+    const pair = all.find(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
+    if (!pair) return null;
+    return [pair.localCandidateId, pair.remoteCandidateId].map((id) => {
+      const { candidateType, address, port } = report.get(id);
+      return { candidateType, address, port };
+    });
+  },
+
+  // Begins a call and returns at once; `join` waits for its result. WebDriver runs one script at a time.
+  start(name, args) {
+    const job = peer.jobs.size + 1;
+    const promise = Promise.resolve().then(() => peer[name](...args));
+    promise.catch(() => {}); // it is reported by `join`
+    peer.jobs.set(job, promise);
+    return job;
+  },
+  join(job) {
+    return peer.jobs.get(job);
+  },
+};
+
+// Firefox runs WebDriver's scripts in a scope of their own, which sees what the window holds but not its constants.
+window.peer = peer;
