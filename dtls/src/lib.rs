@@ -1,1 +1,93 @@
-//! DTLS 1.2 for WebRTC: client and server without I/O (RFC 6347, RFC 5764).
+//! DTLS 1.2 for WebRTC: client and server without I/O. Bytes go in and out by method calls, time is an argument, and
+//! records are encrypted and decrypted in place. A [`Connection`] cannot be made without the fingerprint of the peer's
+//! certificate, and tells [`Event::Connected`] only when the peer has proved that it holds that certificate's key.
+//!
+//! # Use
+//!
+//! ```
+//! # use visavis_dtls as dtls;
+//! use dtls::{Config, Connection, Event, HashAlgorithm, Identity, Role};
+//! use std::time::Instant;
+//!
+//! /// Hands over all that one side has to send. A program would use a socket.
+//! fn deliver(now: Instant, from: &mut Connection, to: &mut Connection) -> bool {
+//!     let mut datagram = Vec::new();
+//!     let mut any = false;
+//!     while from.poll_transmit(now, &mut datagram) {
+//!         to.handle_datagram(now, &mut datagram, |plaintext| println!("{} bytes", plaintext.len()));
+//!         datagram.clear();
+//!         any = true;
+//!     }
+//!     any
+//! }
+//!
+//! // Each side tells the other its fingerprint, in a session description.
+//! let (alice, bob) = (Identity::generate()?, Identity::generate()?);
+//! let (alices, bobs) = (alice.fingerprint(HashAlgorithm::Sha256), bob.fingerprint(HashAlgorithm::Sha256));
+//!
+//! let now = Instant::now();
+//! let mut client = Connection::new(Config::new(alice, Role::Client, vec![bobs]), now, [1; 32])?;
+//! let mut server = Connection::new(Config::new(bob, Role::Server, vec![alices]), now, [2; 32])?;
+//! // A program would also call `handle_timeout` at `poll_timeout`, so that what gets lost is repeated.
+//! while deliver(now, &mut client, &mut server) || deliver(now, &mut server, &mut client) {}
+//! assert_eq!(client.poll_event(), Some(Event::Connected));
+//! assert_eq!(server.poll_event(), Some(Event::Connected));
+//!
+//! // Application data is appended straight into the datagram, and sealed there.
+//! let mut datagram = Vec::new();
+//! assert!(client.seal(&mut datagram, |buf| {
+//!     buf.extend_from_slice(b"hello");
+//!     true
+//! }));
+//! let mut received = Vec::new();
+//! server.handle_datagram(now, &mut datagram, |plaintext| received.extend_from_slice(plaintext));
+//! assert_eq!(received, b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is implemented
+//!
+//! - RFC 6347: records, epochs, replay window (section 4.1), cookies (4.2.1), fragments, flights and their repetition
+//!   (4.2.2 to 4.2.4), alerts.
+//! - RFC 5246: the full handshake with certificates on both sides (7.3, 7.4), PRF and key block (5, 6.3), Finished.
+//! - RFC 8422: ECDHE with X25519, P-256 and P-384; ECDSA and Ed25519. RSA, PKCS #1 and PSS, of 2048 bits and more.
+//! - RFC 5288, RFC 5289, RFC 7905: AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305.
+//! - RFC 7627 (extended master secret, required unless [`Config`] says otherwise), RFC 5746 (renegotiation info),
+//!   RFC 5764 (`use_srtp`), RFC 5705 (exporter), RFC 8122 (fingerprints), RFC 8827, section 6.5.
+//! - A client that offers DTLS 1.3 first, in a ClientHello of two datagrams in any order, is answered with 1.2.
+//!
+//! Left out on purpose: renegotiation (refused with a warning), resumption, compression, key exchange other than
+//! ECDHE, ciphers other than AEADs, SHA-1, validation of certificate chains (the fingerprint decides), and heartbeats.
+//! DTLS 1.2 cannot change keys, so no limit on records per key is enforced below the 2^48 of an epoch.
+
+mod alert;
+mod config;
+mod connection;
+mod crypto;
+mod early;
+mod error;
+mod fingerprint;
+mod flight;
+mod handshake;
+mod identity;
+pub mod message;
+mod protection;
+mod reassembly;
+mod record;
+mod replay;
+mod srtp;
+mod state;
+mod stats;
+mod x509;
+
+pub use alert::{Alert, AlertDescription, AlertLevel};
+pub use config::{Config, ConfigError, Role};
+pub use connection::{Connection, Event, ExportError, Version};
+pub use error::Error;
+pub use fingerprint::{Fingerprint, FingerprintError, HashAlgorithm};
+pub use identity::{Identity, IdentityError, KeyAlgorithm};
+pub use record::{ContentType, RecordHeader};
+/// The cryptography library, for [`Config::provider`], [`Config::key_log`] and private keys.
+pub use rustls;
+pub use srtp::SrtpProfile;
+pub use stats::Stats;
