@@ -77,8 +77,7 @@ impl Connection {
         let limits = Limits { message: config.max_handshake_message, total: config.max_reassembly };
         let mut rng = StdRng::from_seed(seed);
         let (mut records, mut flight) = (Records::new(), Flight::new(timing));
-        let mut context =
-            Context { config: &config, rng: &mut rng, records: &mut records, flight: &mut flight };
+        let mut context = Context { config: &config, rng: &mut rng, records: &mut records, flight: &mut flight };
         let (awaiting, deadline) = match config.role {
             Role::Client => (Awaiting::client(&mut context), Some(now + config.handshake_timeout)),
             Role::Server => (Awaiting::server(&mut context), None),
@@ -87,7 +86,7 @@ impl Connection {
             early: Early::new(config.max_early),
             config,
             rng,
-            state: State::Handshaking(awaiting),
+            state: State::Handshaking(Box::new(awaiting)),
             records,
             reassembly: Reassembly::new(limits),
             flight,
@@ -247,7 +246,7 @@ impl Connection {
             self.advanced = true;
             match awaiting.handle(&mut context, &message) {
                 Ok(Awaiting::Nothing(established)) => self.connected(established),
-                Ok(awaiting) => self.state = State::Handshaking(awaiting),
+                Ok(awaiting) => self.state = State::Handshaking(Box::new(awaiting)),
                 Err(error) => self.fail(error),
             }
         }

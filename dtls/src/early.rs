@@ -45,13 +45,8 @@ mod tests {
     #[test]
     fn what_is_kept_has_a_bound() {
         let mut early = Early::new(1000);
-        let header = RecordHeader {
-            kind: ContentType::APPLICATION_DATA,
-            version: 0xfefd,
-            epoch: 1,
-            sequence: 1,
-            length: 0,
-        };
+        let header =
+            RecordHeader { kind: ContentType::APPLICATION_DATA, version: 0xfefd, epoch: 1, sequence: 1, length: 0 };
         let kept = (0..100).filter(|_| early.push(&header, &[])).count();
         assert_eq!(kept, 1000 / 77);
         assert_eq!(early.take().len(), kept);

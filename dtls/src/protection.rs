@@ -61,8 +61,7 @@ impl Records {
             return Err(Refused::Replayed);
         }
         let cipher = read.key.cipher();
-        let (explicit, text) =
-            content.split_at_mut_checked(cipher.explicit_nonce_length()).ok_or(Refused::Forged)?;
+        let (explicit, text) = content.split_at_mut_checked(cipher.explicit_nonce_length()).ok_or(Refused::Forged)?;
         // A peer may make its explicit nonces as it likes; here they are epoch and sequence number.
         let number = explicit.first_chunk().map_or(header.number(), |explicit| u64::from_be_bytes(*explicit));
         let length = text.len().checked_sub(Cipher::TAG).ok_or(Refused::Forged)?;

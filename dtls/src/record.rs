@@ -95,13 +95,8 @@ mod tests {
     #[test]
     fn records_of_one_datagram_are_cut_apart() {
         let mut datagram = Vec::new();
-        let mut header = RecordHeader {
-            kind: ContentType::HANDSHAKE,
-            version: 0xfefd,
-            epoch: 0,
-            sequence: 5,
-            length: 3,
-        };
+        let mut header =
+            RecordHeader { kind: ContentType::HANDSHAKE, version: 0xfefd, epoch: 0, sequence: 5, length: 3 };
         header.encode(&mut datagram);
         datagram.extend_from_slice(b"abc");
         header.encode(&mut datagram);

@@ -9,7 +9,7 @@ use crate::handshake::{Awaiting, Established};
 /// ```
 pub(crate) enum State {
     /// Waiting for a handshake message.
-    Handshaking(Awaiting),
+    Handshaking(Box<Awaiting>),
     /// Application data may flow.
     Connected(Box<Established>),
     /// Over.

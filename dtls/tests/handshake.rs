@@ -1,10 +1,8 @@
 //! Two connections and nothing between them.
 
-use std::time::Instant;
-
 use visavis_dtls::{Config, Connection, Event, HashAlgorithm, Identity, Role};
 
-fn drain(from: &mut Connection, to: &mut Connection, now: Instant) -> bool {
+fn drain(from: &mut Connection, to: &mut Connection, now: std::time::Instant) -> bool {
     let mut any = false;
     let mut buf = Vec::new();
     while from.poll_transmit(now, &mut buf) {
@@ -17,7 +15,7 @@ fn drain(from: &mut Connection, to: &mut Connection, now: Instant) -> bool {
 
 #[test]
 fn two_connections_connect() {
-    let now = Instant::now();
+    let now = sim::start();
     let (a, b) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let to = |identity: &Identity| vec![identity.fingerprint(HashAlgorithm::Sha256)];
     let mut client = Connection::new(Config::new(a.clone(), Role::Client, to(&b)), now, [1; 32]).unwrap();

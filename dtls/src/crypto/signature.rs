@@ -28,7 +28,8 @@ pub(crate) fn verify(
     let public_key = SubjectPublicKeyInfoDer::from(public_key);
     let public_key = RawPublicKeyEntity::try_from(&public_key).map_err(|_| Error::BadSignature)?;
     // In TLS 1.2 an ECDSA scheme names only the hash, so each curve is tried (RFC 8422, section 5.10).
-    let verified = algorithms.iter().any(|algorithm| public_key.verify_signature(*algorithm, message, signature).is_ok());
+    let verified =
+        algorithms.iter().any(|algorithm| public_key.verify_signature(*algorithm, message, signature).is_ok());
     if verified { Ok(()) } else { Err(Error::BadSignature) }
 }
 

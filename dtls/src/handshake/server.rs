@@ -78,7 +78,11 @@ fn check_version(hello: &ClientHello<'_>) -> Result<(), Error> {
         }
         None => true,
     };
-    if listed && hello.version >> 8 == 0xfe && hello.version <= DTLS_1_2 { Ok(()) } else { Err(Error::UnsupportedVersion) }
+    if listed && hello.version >> 8 == 0xfe && hello.version <= DTLS_1_2 {
+        Ok(())
+    } else {
+        Err(Error::UnsupportedVersion)
+    }
 }
 
 /// What of the client's offer is taken.

@@ -151,13 +151,8 @@ mod tests {
     #[test]
     fn a_piece_beyond_its_message_is_refused() {
         let mut buf = Vec::new();
-        let header = FragmentHeader {
-            kind: HandshakeType::FINISHED,
-            length: 12,
-            sequence: 3,
-            offset: 8,
-            fragment_length: 5,
-        };
+        let header =
+            FragmentHeader { kind: HandshakeType::FINISHED, length: 12, sequence: 3, offset: 8, fragment_length: 5 };
         header.encode(&mut buf);
         buf.extend_from_slice(&[0; 5]);
         let refused = FragmentHeader::decode(&mut Reader::new(&buf));
