@@ -1,2 +1,99 @@
-//! The visavis program.
-fn main() {}
+//! The `visavis` program: two local peers talk to each other, then a page is served where a browser becomes the peer.
+
+mod demo;
+mod files;
+mod page;
+mod rtc;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// Two peers on this machine find each other, shake hands and exchange text and data over a WebRTC data channel;
+/// then a page is served where a browser becomes the other peer with one click.
+///
+/// The page has a chat, files in both directions, and the connection's round-trip time and throughput drawn live.
+/// Lines typed into this terminal go to every browser that is connected.
+#[derive(Debug, Parser)]
+#[command(name = "visavis", version, about, after_help = EXAMPLES)]
+struct Arguments {
+    /// Where the page is served. A port that is taken gives way to the next free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// End after the two local peers have talked, without serving the page.
+    #[arg(long)]
+    no_serve: bool,
+
+    /// Serve the page at once, without the two local peers.
+    #[arg(long, conflicts_with = "no_serve")]
+    no_demo: bool,
+
+    /// How much data the two local peers exchange, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    size: u32,
+
+    /// Where files from browsers are written, and from where files are offered to them. By default a folder in the
+    /// system's directory for temporary files.
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
+
+    /// The largest file that is accepted, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    largest_file: u64,
+
+    /// How many browsers may be connected at once.
+    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    peers: usize,
+
+    /// A STUN server to learn the public address from; may be given several times. None is needed on one machine or
+    /// in one network.
+    #[arg(long = "stun", value_name = "stun:HOST:PORT")]
+    stun_servers: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  visavis                                      both: the two local peers, then the page
+  visavis --no-serve --size 1024               only the two local peers, with 1 GiB
+  visavis --listen 0.0.0.0:9000 --directory .  the page for the whole network, files in this folder
+
+Environment:
+  RUST_LOG=visavis=debug   tells what the connections do
+  SSLKEYLOGFILE=FILE       writes the secrets of DTLS there, for Wireshark";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("visavis: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    if !arguments.no_demo {
+        demo::run(u64::from(arguments.size) << 20).await?;
+    }
+    if arguments.no_serve {
+        return Ok(());
+    }
+    let directory = arguments.directory.unwrap_or_else(|| std::env::temp_dir().join("visavis-files"));
+    let store = files::Store::open(directory, arguments.largest_file << 20)?;
+    serve::run(serve::Options {
+        listen: arguments.listen,
+        peers: arguments.peers,
+        stun_servers: arguments.stun_servers,
+        store,
+    })
+    .await
+}

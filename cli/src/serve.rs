@@ -1,0 +1,133 @@
+//! The page and its signalling: a WebSocket for each browser carries descriptions and candidates, and its end frees
+//! what the browser held.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, broadcast};
+
+use crate::files::Store;
+use crate::{page, rtc};
+
+/// Ports tried after one that is taken.
+const NEXT_PORTS: u16 = 20;
+/// The longest signalling message, in bytes: a description with many candidates is a tenth of this.
+const LONGEST_SIGNAL: usize = 128 << 10;
+
+pub(crate) struct Options {
+    pub(crate) listen: SocketAddr,
+    pub(crate) peers: usize,
+    pub(crate) stun_servers: Vec<String>,
+    pub(crate) store: Store,
+}
+
+/// What all browsers' sessions share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) stun_servers: Vec<String>,
+    /// Lines typed into the terminal.
+    pub(crate) terminal: broadcast::Sender<String>,
+    places: Arc<Semaphore>,
+}
+
+pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = listen(options.listen).await?;
+    let address = listener.local_addr()?;
+    let shared = Arc::new(Shared {
+        store: options.store,
+        stun_servers: options.stun_servers,
+        terminal: broadcast::Sender::new(64),
+        places: Arc::new(Semaphore::new(options.peers)),
+    });
+    println!();
+    println!("Open http://{address} in a browser, and it becomes the other peer. Ctrl-C ends.");
+    println!("Files from it are written to {}; files put there are offered to it.", shared.store.directory().display());
+    println!("Lines typed here go to every browser that is connected.");
+    tokio::spawn(read_terminal(shared.clone()));
+    let router = Router::new()
+        .route("/", get(page::index))
+        .route("/style.css", get(page::style))
+        .route("/app.js", get(page::app))
+        .route("/connection.js", get(page::connection))
+        .route("/transfer.js", get(page::transfer))
+        .route("/chart.js", get(page::chart))
+        .route("/signal", get(signal))
+        .with_state(shared);
+    axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
+    Ok(())
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without a handler for Ctrl-C the system's own default ends the program.
+        std::future::pending::<()>().await;
+    }
+    // Browsers keep their WebSocket open for as long as they like; there is nothing to wait for.
+    println!();
+    std::process::exit(0);
+}
+
+/// Binds the address, or the same one with one of the next ports.
+async fn listen(wanted: SocketAddr) -> io::Result<TcpListener> {
+    let mut address = wanted;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                let next = address.port().checked_add(1).filter(|next| next - wanted.port() <= NEXT_PORTS);
+                let Some(next) = next else {
+                    let text = format!("{wanted} and the {NEXT_PORTS} ports after it are taken; give another --listen");
+                    return Err(io::Error::new(ErrorKind::AddrInUse, text));
+                };
+                eprintln!("visavis: {address} is taken by another program; trying port {next}");
+                address.set_port(next);
+            }
+            Err(error) => {
+                return Err(io::Error::new(error.kind(), format!("cannot serve the page at {address}: {error}")));
+            }
+        }
+    }
+}
+
+/// A browser asks for a peer.
+async fn signal(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if !is_same_origin(&headers) {
+        return (StatusCode::FORBIDDEN, "only this program's own page may connect").into_response();
+    }
+    let Ok(place) = shared.places.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "as many browsers as --peers allows are connected").into_response();
+    };
+    upgrade.max_message_size(LONGEST_SIGNAL).on_upgrade(move |socket| async move {
+        rtc::run(socket, shared).await;
+        drop(place);
+    })
+}
+
+/// Other pages in the same browser can open WebSockets here too; they are refused by their origin.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, origin)| origin == host),
+        (None, _) | (_, None) => false,
+    }
+}
+
+async fn read_terminal(shared: Arc<Shared>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let line = line.trim();
+        // Nobody connected is nobody to tell.
+        if !line.is_empty() && shared.terminal.send(line.to_owned()).is_err() {
+            println!("(no browser is connected)");
+        }
+    }
+}
