@@ -1,0 +1,44 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What one session is made with. Every queue of a session has its bound here or in the configurations of its layers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The certificate shown to the peer, and its key.
+    pub identity: dtls::Identity,
+    /// Settings of ICE; the role follows from who offers.
+    pub ice: ice::Config,
+    /// Settings of data channels and of SCTP beneath them.
+    pub channels: datachannel::Config,
+    /// The largest UDP payload sent, in bytes. 1200 passes everywhere (RFC 8831, section 5).
+    pub mtu: usize,
+    /// The DTLS role taken when the peer leaves the choice to us. `Client` saves a round trip, as the answerer
+    /// knows everything first (RFC 8829, section 5.3.1).
+    pub dtls_role: dtls::Role,
+    /// Where the secrets of DTLS are told, in the format of NSS, for tools such as Wireshark.
+    pub key_log: Option<Arc<dyn dtls::KeyLog>>,
+    /// How many datagrams of the peer's DTLS are kept while this side is not ready for them.
+    pub early_datagrams: usize,
+    /// How many candidates are kept that come before the remote description they belong to.
+    pub early_candidates: usize,
+    /// How long [`Session::close`](crate::Session::close) tries to deliver what was accepted.
+    pub close_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults, with this identity.
+    pub fn new(identity: dtls::Identity) -> Self {
+        Self {
+            identity,
+            ice: ice::Config::default(),
+            channels: datachannel::Config::default(),
+            mtu: 1200,
+            dtls_role: dtls::Role::Client,
+            key_log: None,
+            early_datagrams: 16,
+            early_candidates: 64,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+use std::net::SocketAddr;
+
+use crate::{ConnectionState, IceCandidate, SignalingState};
+
+/// What happened in a session. The names are those of the W3C interface.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A new offer is due: a first channel was made, or a restart was asked for.
+    NegotiationNeeded,
+    /// An exchange of descriptions moved on.
+    SignalingState(SignalingState),
+    /// Gathering moved on.
+    IceGatheringState(ice::GatheringState),
+    /// Looking for a path moved on.
+    IceConnectionState(ice::ConnectionState),
+    /// The connection as a whole moved on.
+    ConnectionState(ConnectionState),
+    /// A local candidate was found; `None` when there will be no more.
+    IceCandidate(Option<IceCandidate>),
+    /// A STUN server was of no use.
+    IceCandidateError {
+        /// Its address.
+        server: SocketAddr,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Data travels between these two now.
+    SelectedPair {
+        /// Ours.
+        local: ice::Candidate,
+        /// The peer's.
+        remote: ice::Candidate,
+    },
+    /// A `.local` name of the peer is to be looked up by multicast DNS (RFC 6762); the answer goes to
+    /// [`Session::handle_resolved`](crate::Session::handle_resolved).
+    Resolve(String),
+    /// Something happened to data channels.
+    Channel(datachannel::Event),
+    /// DTLS ended, and the session with it.
+    Ended(dtls::Error),
+}

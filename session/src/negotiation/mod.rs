@@ -1,0 +1,178 @@
+//! Offer and answer (RFC 8829, RFC 3264): what each side has said, and what follows from both.
+//!
+//! ```text
+//!                 set_local(offer)                set_remote(answer)
+//!        Stable -----------------> HaveLocalOffer -------------------> Stable
+//!          |                          |  ^ rollback: back to Stable
+//!          |                          +--set_remote(pranswer)--> HaveRemotePranswer --answer--> Stable
+//!          |      set_remote(offer)                set_local(answer)
+//!          +-----------------------> HaveRemoteOffer -----------------> Stable
+//!                                     +--set_local(pranswer)--> HaveLocalPranswer --answer--> Stable
+//! ```
+
+mod create;
+mod local;
+mod remote;
+mod set;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use crate::transport::Security;
+use crate::{Config, SessionDescription, SignalingState};
+
+use local::Local;
+use remote::{Remote, RemoteIce};
+
+/// What an offer is to do beside describing what is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OfferOptions {
+    /// Look for a path anew, with fresh credentials (RFC 8839, section 4.4.1.1.1). Data flows on meanwhile.
+    pub ice_restart: bool,
+}
+
+/// A media section as both sides number it. Its index and mid never change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Section {
+    mid: Option<String>,
+    /// `application`, `audio`, …, as the offer had it.
+    media: String,
+    protocol: String,
+    formats: String,
+    /// Whether it is in the BUNDLE group of the offer.
+    bundled: bool,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Carries the data channels.
+    Channels,
+    /// Refused, with port 0.
+    Refused,
+}
+
+/// The exchange of descriptions of one session.
+pub(crate) struct Negotiation {
+    state: SignalingState,
+    /// The session id of our origin line (RFC 8866, section 5.2).
+    session_id: u64,
+    /// Its version, which grows with every description made.
+    version: u64,
+    rng: StdRng,
+    preferred_role: dtls::Role,
+    max_message: usize,
+    fingerprint: String,
+    wants_channels: bool,
+    wants_restart: bool,
+    /// Whether an event already told that an offer is due.
+    told_needed: bool,
+    ice_role: Option<ice::Role>,
+    /// Sections agreed in the last exchange.
+    sections: Vec<Section>,
+    /// What was made last, and may be set.
+    created_offer: Option<Created>,
+    created_answer: Option<Created>,
+    current_local: Option<Local>,
+    pending_local: Option<Local>,
+    current_remote: Option<Remote>,
+    pending_remote: Option<Remote>,
+    /// Candidates of the current generation, in the order they were found.
+    candidates: Vec<ice::Candidate>,
+}
+
+/// A description that was made here but is not set yet.
+#[derive(Clone)]
+struct Created {
+    sdp: String,
+    local: Local,
+    /// Credentials of the restart that setting it begins.
+    restart: Option<ice::Credentials>,
+}
+
+/// What follows from a description that was set, for the layers beneath.
+#[derive(Default)]
+pub(crate) struct Applied {
+    pub(crate) ice_role: Option<ice::Role>,
+    pub(crate) restart: Option<ice::Credentials>,
+    pub(crate) remote_ice: Option<RemoteIce>,
+    pub(crate) remote_max_message: Option<usize>,
+    pub(crate) remote_sctp_port: Option<u16>,
+    pub(crate) security: Option<Security>,
+    pub(crate) signaling_state: Option<SignalingState>,
+}
+
+impl Negotiation {
+    pub(crate) fn new(mut rng: StdRng, config: &Config, max_message: usize) -> Self {
+        Self {
+            state: SignalingState::Stable,
+            // RFC 8829, section 5.2.1: a 64-bit number with the highest bit 0.
+            session_id: rng.next_u64() >> 1,
+            version: 0,
+            rng,
+            preferred_role: config.dtls_role,
+            max_message,
+            fingerprint: config.identity.fingerprint(dtls::HashAlgorithm::Sha256).to_string(),
+            wants_channels: false,
+            wants_restart: false,
+            told_needed: false,
+            ice_role: None,
+            sections: Vec::new(),
+            created_offer: None,
+            created_answer: None,
+            current_local: None,
+            pending_local: None,
+            current_remote: None,
+            pending_remote: None,
+            candidates: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn state(&self) -> SignalingState {
+        self.state
+    }
+
+    /// Whether the state changed.
+    pub(crate) fn close(&mut self) -> bool {
+        std::mem::replace(&mut self.state, SignalingState::Closed) != SignalingState::Closed
+    }
+
+    pub(crate) const fn want_channels(&mut self) {
+        self.wants_channels = true;
+    }
+
+    pub(crate) const fn want_restart(&mut self) {
+        self.wants_restart = true;
+    }
+
+    /// Whether an offer is due that nobody was told of yet (W3C WebRTC 1.0, section 4.7.3).
+    pub(crate) fn take_needed(&mut self) -> bool {
+        if self.state != SignalingState::Stable {
+            return false;
+        }
+        let needed = self.wants_restart || (self.wants_channels && self.channel_section().is_none());
+        let news = needed && !self.told_needed;
+        self.told_needed = needed;
+        news
+    }
+
+    fn channel_section(&self) -> Option<&Section> {
+        self.sections.iter().find(|section| section.purpose == Purpose::Channels)
+    }
+
+    pub(crate) const fn has_remote(&self) -> bool {
+        self.current_remote.is_some() || self.pending_remote.is_some()
+    }
+
+    fn remote(&self) -> Option<&Remote> {
+        self.pending_remote.as_ref().or(self.current_remote.as_ref())
+    }
+
+    fn local(&self) -> Option<&Local> {
+        self.pending_local.as_ref().or(self.current_local.as_ref())
+    }
+
+    pub(crate) fn remote_description(&self) -> Option<SessionDescription> {
+        self.remote().map(|remote| remote.description.clone())
+    }
+}

@@ -1,0 +1,469 @@
+//! The state machine that composes all layers: what each of them says is heard here and told to the others.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use datachannel::{ChannelId, Channels, Message};
+use ice::Route;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::negotiation::{Applied, Negotiation};
+use crate::transport::{Heard, Transport};
+use crate::{
+    Config, ConnectionState, DtlsState, Error, Event, IceCandidate, OfferOptions, SessionDescription, SignalingState,
+    Stats,
+};
+
+/// One peer connection without I/O.
+///
+/// - Descriptions: [`create_offer`](Self::create_offer), [`create_answer`](Self::create_answer),
+///   [`set_local_description`](Self::set_local_description),
+///   [`set_remote_description`](Self::set_remote_description), [`add_ice_candidate`](Self::add_ice_candidate).
+/// - Addresses: [`add_host`](Self::add_host), [`remove_host`](Self::remove_host),
+///   [`add_stun_server`](Self::add_stun_server), [`end_of_hosts`](Self::end_of_hosts),
+///   [`handle_resolved`](Self::handle_resolved).
+/// - Data channels: [`open_channel`](Self::open_channel), [`send`](Self::send), [`read`](Self::read),
+///   [`close_channel`](Self::close_channel).
+/// - The network and the clock: [`handle_datagram`](Self::handle_datagram),
+///   [`handle_timeout`](Self::handle_timeout), [`poll_transmit`](Self::poll_transmit),
+///   [`poll_timeout`](Self::poll_timeout).
+/// - What happened: [`poll_event`](Self::poll_event).
+pub struct Session {
+    negotiation: Negotiation,
+    transport: Transport,
+    channels: Channels,
+    life: Life,
+    events: VecDeque<Event>,
+    connection_state: ConnectionState,
+    close_timeout: Duration,
+    /// Candidates of the peer that came before its description.
+    early_candidates: Vec<IceCandidate>,
+    early_candidates_limit: usize,
+}
+
+/// Where a session stands between its making and its end.
+///
+/// ```text
+/// Open --close()--> Draining --all delivered, or deadline--> Saying goodbye --> Closed
+///   |                                                                           ^
+///   +--abort(), close_notify of the peer, DTLS failure--------------------------+
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// What was accepted is still being delivered.
+    Draining { deadline: Instant },
+    Closed,
+}
+
+impl Session {
+    /// A session that knows nothing of its peer yet. `seed` decides all its random choices but keys.
+    pub fn new(config: Config, now: Instant, seed: [u8; 32]) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let mut channels = config.channels.clone();
+        channels.sctp.max_packet = config.mtu.saturating_sub(dtls::MAX_OVERHEAD);
+        Self {
+            negotiation: Negotiation::new(StdRng::from_seed(child(&mut rng)), &config, channels.sctp.max_message),
+            transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
+            channels: Channels::new(channels, now, child(&mut rng)),
+            life: Life::Open,
+            events: VecDeque::new(),
+            connection_state: ConnectionState::New,
+            close_timeout: config.close_timeout,
+            early_candidates: Vec::new(),
+            early_candidates_limit: config.early_candidates,
+        }
+    }
+
+    /// Makes an offer of all that is wanted (RFC 8829, section 5.2). Nothing changes until it is set.
+    pub fn create_offer(&mut self, _now: Instant, options: OfferOptions) -> Result<SessionDescription, Error> {
+        self.check_open()?;
+        self.negotiation.create_offer(&self.transport, options)
+    }
+
+    /// Makes the answer to the offer that was set (RFC 8829, section 5.3). Nothing changes until it is set.
+    pub fn create_answer(&mut self, _now: Instant) -> Result<SessionDescription, Error> {
+        self.check_open()?;
+        self.negotiation.create_answer(&self.transport)
+    }
+
+    /// Makes a description that was created here the local one, which starts gathering (RFC 8829, section 5.5).
+    pub fn set_local_description(&mut self, now: Instant, description: SessionDescription) -> Result<(), Error> {
+        self.check_open()?;
+        let applied = self.negotiation.set_local(&description)?;
+        self.apply(now, applied);
+        Ok(())
+    }
+
+    /// Hears the peer's description (RFC 8829, section 5.6). One that cannot be used changes nothing.
+    pub fn set_remote_description(&mut self, now: Instant, description: SessionDescription) -> Result<(), Error> {
+        self.check_open()?;
+        let applied = self.negotiation.set_remote(&description, &self.transport)?;
+        self.apply(now, applied);
+        for candidate in std::mem::take(&mut self.early_candidates) {
+            if let Err(error) = self.add_ice_candidate(now, candidate) {
+                tracing::debug!(%error, "a candidate that came before its description does not belong to it");
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out what follows from a description that was set.
+    fn apply(&mut self, now: Instant, applied: Applied) {
+        if let Some(role) = applied.ice_role {
+            self.transport.ice.set_role(now, role);
+        }
+        if let Some(local) = applied.restart {
+            self.transport.ice.restart(now, local);
+        }
+        if let Some(remote) = applied.remote_ice {
+            if let Some(credentials) = remote.credentials {
+                self.transport.ice.set_remote(now, credentials, remote.lite);
+            }
+            for candidate in remote.candidates {
+                self.transport.ice.add_remote_candidate(now, candidate);
+            }
+            if remote.complete {
+                self.transport.ice.end_of_remote_candidates(now);
+            }
+        }
+        if let Some(limit) = applied.remote_max_message {
+            self.channels.set_remote_max_message(limit);
+        }
+        if let Some(security) = applied.security {
+            self.transport.secure(security);
+        }
+        if let Some(state) = applied.signaling_state {
+            self.events.push_back(Event::SignalingState(state));
+        }
+        self.react(now);
+        self.check_negotiation_needed();
+    }
+
+    /// The local description with all candidates known by now: the pending one, or the current one.
+    pub fn local_description(&self) -> Option<SessionDescription> {
+        self.negotiation.local_description(&self.transport)
+    }
+
+    /// The remote description: the pending one, or the current one.
+    pub fn remote_description(&self) -> Option<SessionDescription> {
+        self.negotiation.remote_description()
+    }
+
+    /// Hears a candidate of the peer (RFC 8838); an empty one ends them. One that comes before the remote
+    /// description waits for it.
+    pub fn add_ice_candidate(&mut self, now: Instant, candidate: IceCandidate) -> Result<(), Error> {
+        self.check_open()?;
+        if !self.negotiation.has_remote() {
+            if self.early_candidates.len() >= self.early_candidates_limit {
+                return Err(Error::TooManyCandidates { limit: self.early_candidates_limit });
+            }
+            self.early_candidates.push(candidate);
+            return Ok(());
+        }
+        match self.negotiation.remote_candidate(&candidate)? {
+            Some(candidate) => self.transport.ice.add_remote_candidate(now, candidate),
+            None if candidate.candidate.is_empty() => self.transport.ice.end_of_remote_candidates(now),
+            None => {}
+        }
+        self.react(now);
+        Ok(())
+    }
+
+    /// A socket is bound to this address; it becomes a host candidate.
+    pub fn add_host(&mut self, now: Instant, local: SocketAddr) {
+        self.transport.ice.add_host(now, local);
+        self.react(now);
+    }
+
+    /// The socket bound to this address is gone.
+    pub fn remove_host(&mut self, now: Instant, local: SocketAddr) {
+        self.transport.ice.remove_host(now, local);
+        self.react(now);
+    }
+
+    /// A STUN server to ask for server-reflexive candidates.
+    pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr) {
+        self.transport.ice.add_stun_server(now, server);
+        self.react(now);
+    }
+
+    /// No more sockets are coming: gathering is complete when the STUN servers have answered or were given up.
+    pub fn end_of_hosts(&mut self, now: Instant) {
+        self.transport.ice.end_of_hosts(now);
+        self.react(now);
+    }
+
+    /// The answer to [`Event::Resolve`]; `None` where the name could not be resolved.
+    pub fn handle_resolved(&mut self, now: Instant, name: &str, address: Option<IpAddr>) {
+        self.transport.ice.handle_resolved(now, name, address);
+        self.react(now);
+    }
+
+    /// The next offer is to restart ICE (W3C WebRTC 1.0, `restartIce`).
+    pub fn restart_ice(&mut self, _now: Instant) {
+        self.negotiation.want_restart();
+        self.check_negotiation_needed();
+    }
+
+    /// Makes a data channel. It opens when the connection does; the first one asks for negotiation.
+    pub fn open_channel(
+        &mut self,
+        now: Instant,
+        options: datachannel::Options,
+    ) -> Result<ChannelId, datachannel::OpenError> {
+        let id = self.channels.open(now, options)?;
+        self.negotiation.want_channels();
+        self.react(now);
+        self.check_negotiation_needed();
+        Ok(id)
+    }
+
+    /// Queues a message. One that cannot be taken is handed back in the error.
+    pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), datachannel::SendError> {
+        self.channels.send(now, id, message)
+    }
+
+    /// The next message of a channel, if one is there.
+    pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
+        self.channels.read(now, id)
+    }
+
+    /// Closes a channel once all that was sent on it is delivered.
+    pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
+        self.channels.close(now, id);
+        self.react(now);
+    }
+
+    /// The data channels, for what needs no more than to look.
+    pub const fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// When the bytes that wait on a channel fall to `threshold` or below, an event tells.
+    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, threshold: usize) {
+        self.channels.set_buffered_amount_low_threshold(id, threshold);
+    }
+
+    /// A datagram came from `remote` to the socket bound to `local`. It is decrypted in place.
+    pub fn handle_datagram(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr, datagram: &mut [u8]) {
+        if self.life == Life::Closed {
+            return;
+        }
+        let channels = &mut self.channels;
+        self.transport.handle_datagram(now, local, remote, datagram, |plaintext| {
+            channels.handle_datagram(now, plaintext);
+        });
+        self.react(now);
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) told has come. Early and repeated calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.life == Life::Closed {
+            return;
+        }
+        self.transport.handle_timeout(now);
+        self.channels.handle_timeout(now);
+        if let Life::Draining { deadline } = self.life
+            && now >= deadline
+        {
+            tracing::debug!("closing although not all was delivered in time");
+            self.say_goodbye(now);
+        }
+        self.react(now);
+    }
+
+    /// Appends one datagram to `buf` and says which socket it leaves from and where it goes.
+    pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Route> {
+        let channels = &mut self.channels;
+        self.transport.poll_transmit(now, buf, |buf| channels.poll_transmit(now, buf))
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let close = match self.life {
+            Life::Closed => return None,
+            Life::Draining { deadline } => Some(deadline),
+            Life::Open => None,
+        };
+        [self.transport.poll_timeout(), self.channels.poll_timeout(), close].into_iter().flatten().min()
+    }
+
+    /// What happened, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Delivers what was accepted, closes every channel, says goodbye to the peer and ends. What has not been
+    /// delivered after [`Config::close_timeout`] is given up.
+    pub fn close(&mut self, now: Instant) {
+        if self.life != Life::Open {
+            return;
+        }
+        self.set_signaling_closed();
+        if self.transport.dtls_state() == DtlsState::Connected && !self.channels.is_disconnected() {
+            self.life = Life::Draining { deadline: now + self.close_timeout };
+            self.channels.shutdown(now);
+            self.react(now);
+        } else {
+            self.say_goodbye(now);
+        }
+    }
+
+    /// Ends at once. What is queued is lost; the peer is told with one packet.
+    pub fn abort(&mut self, now: Instant) {
+        self.set_signaling_closed();
+        self.channels.abort(now);
+        self.say_goodbye(now);
+    }
+
+    /// Whether the session is over. What [`poll_transmit`](Self::poll_transmit) still hands out are last words.
+    pub fn is_closed(&self) -> bool {
+        self.life == Life::Closed
+    }
+
+    /// How far the exchange of descriptions is.
+    pub const fn signaling_state(&self) -> SignalingState {
+        self.negotiation.state()
+    }
+
+    /// How far ICE is in finding a path.
+    pub fn ice_connection_state(&self) -> ice::ConnectionState {
+        self.transport.ice.state()
+    }
+
+    /// How far gathering of local candidates is.
+    pub fn ice_gathering_state(&self) -> ice::GatheringState {
+        self.transport.ice.gathering_state()
+    }
+
+    /// The state of the connection as a whole.
+    pub const fn connection_state(&self) -> ConnectionState {
+        self.connection_state
+    }
+
+    /// What was counted and measured.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            transport: self.transport.stats(),
+            ice: self.transport.ice.stats(),
+            dtls: self.transport.dtls().map(dtls::Connection::stats),
+            channels: self.channels.stats(),
+            rtt: self.transport.rtt(),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.life == Life::Open { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    fn check_negotiation_needed(&mut self) {
+        if self.life == Life::Open && self.negotiation.take_needed() {
+            self.events.push_back(Event::NegotiationNeeded);
+        }
+    }
+
+    fn set_signaling_closed(&mut self) {
+        if self.negotiation.close() {
+            self.events.push_back(Event::SignalingState(SignalingState::Closed));
+        }
+    }
+
+    /// Lets every layer hear what the others have to say, until all are quiet.
+    fn react(&mut self, now: Instant) {
+        let channels = &mut self.channels;
+        if let Some(heard) = self.transport.start_dtls(now, |plaintext| channels.handle_datagram(now, plaintext)) {
+            self.hear(now, heard);
+        }
+        while let Some(heard) = self.transport.poll() {
+            self.hear(now, heard);
+        }
+        while let Some(event) = self.channels.poll_event() {
+            if let datachannel::Event::Disconnected(_) = &event
+                && let Life::Draining { .. } = self.life
+            {
+                self.say_goodbye(now);
+            }
+            self.events.push_back(Event::Channel(event));
+        }
+        self.update_connection_state();
+    }
+
+    fn hear(&mut self, now: Instant, heard: Heard) {
+        match heard {
+            Heard::Ice(event) => self.hear_ice(event),
+            Heard::Connecting => {}
+            Heard::Connected(role) => self.channels.connect(now, role_of(role)),
+            Heard::Ended(error) => {
+                tracing::debug!(%error, "DTLS ended");
+                self.channels.abort(now);
+                self.events.push_back(Event::Ended(error));
+                self.finish();
+            }
+        }
+    }
+
+    fn hear_ice(&mut self, event: ice::Event) {
+        match event {
+            ice::Event::Candidate(candidate) => {
+                let candidate = self.negotiation.local_candidate(&candidate, &self.transport);
+                self.events.push_back(Event::IceCandidate(Some(candidate)));
+            }
+            ice::Event::GatheringState(state) => {
+                if state == ice::GatheringState::Complete {
+                    self.events.push_back(Event::IceCandidate(None));
+                }
+                self.events.push_back(Event::IceGatheringState(state));
+            }
+            ice::Event::State(state) => self.events.push_back(Event::IceConnectionState(state)),
+            ice::Event::Selected { local, remote } => self.events.push_back(Event::SelectedPair { local, remote }),
+            ice::Event::Resolve(name) => self.events.push_back(Event::Resolve(name)),
+            ice::Event::GatheringError { server, reason } => {
+                self.events.push_back(Event::IceCandidateError { server, reason });
+            }
+        }
+    }
+
+    /// Tells the peer that this is the end, as far as there is a way to.
+    fn say_goodbye(&mut self, now: Instant) {
+        self.transport.close_dtls(now);
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        self.set_signaling_closed();
+        self.life = Life::Closed;
+        self.update_connection_state();
+    }
+
+    fn update_connection_state(&mut self) {
+        let state = match self.life {
+            Life::Closed if self.transport.dtls_state() != DtlsState::Failed => ConnectionState::Closed,
+            Life::Open | Life::Draining { .. } | Life::Closed => {
+                ConnectionState::from_transport(self.transport.ice.state(), self.transport.dtls_state())
+            }
+        };
+        if self.connection_state != state {
+            tracing::debug!(%state, "connection state");
+            self.connection_state = state;
+            self.events.push_back(Event::ConnectionState(state));
+        }
+    }
+}
+
+/// Data channels take even or odd stream ids after the role in DTLS (RFC 8832, section 6).
+const fn role_of(role: dtls::Role) -> datachannel::Role {
+    match role {
+        dtls::Role::Client => datachannel::Role::Client,
+        dtls::Role::Server => datachannel::Role::Server,
+    }
+}
+
+/// A seed for a layer beneath.
+fn child(rng: &mut StdRng) -> [u8; 32] {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    seed
+}

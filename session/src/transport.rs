@@ -1,0 +1,242 @@
+//! The path and the keys: ICE finds the way, DTLS secures it, and what is inside goes to the layer above.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ice::Route;
+
+use crate::demux::Protocol;
+use crate::{Config, DtlsState, TransportStats};
+
+/// What both descriptions together say about DTLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Security {
+    pub(crate) role: dtls::Role,
+    pub(crate) peer_fingerprints: Vec<dtls::Fingerprint>,
+}
+
+/// What became of DTLS; each state owns what it needs.
+///
+/// ```text
+/// Waiting --descriptions agree, a path works--> Running --close_notify, alert, timeout--> Ended
+///    |  keeps the peer's first datagrams           ^
+///    +---------------------------------------------+
+/// ```
+enum Secure {
+    Waiting { security: Option<Security>, early: VecDeque<(Route, Vec<u8>)> },
+    Running { security: Security, connection: Box<dtls::Connection> },
+    Ended { error: dtls::Error },
+}
+
+/// ICE and DTLS of one connection, and the demultiplexer between them.
+pub(crate) struct Transport {
+    pub(crate) ice: ice::Agent,
+    secure: Secure,
+    settings: Settings,
+    seed: [u8; 32],
+    stats: TransportStats,
+}
+
+/// What DTLS needs of the configuration once it starts.
+struct Settings {
+    identity: dtls::Identity,
+    key_log: Option<std::sync::Arc<dyn dtls::KeyLog>>,
+    mtu: usize,
+    early_datagrams: usize,
+}
+
+/// What the layers above must hear of.
+pub(crate) enum Heard {
+    Ice(ice::Event),
+    /// DTLS has begun to shake hands.
+    Connecting,
+    /// Keys are agreed, and the peer is who its description said.
+    Connected(dtls::Role),
+    Ended(dtls::Error),
+}
+
+impl Transport {
+    pub(crate) fn new(config: &Config, now: Instant, ice_seed: [u8; 32], dtls_seed: [u8; 32]) -> Self {
+        Self {
+            ice: ice::Agent::new(config.ice.clone(), now, ice_seed),
+            secure: Secure::Waiting { security: None, early: VecDeque::new() },
+            settings: Settings {
+                identity: config.identity.clone(),
+                key_log: config.key_log.clone(),
+                mtu: config.mtu,
+                early_datagrams: config.early_datagrams,
+            },
+            seed: dtls_seed,
+            stats: TransportStats::default(),
+        }
+    }
+
+    /// What is agreed about DTLS, if anything yet.
+    pub(crate) fn security(&self) -> Option<&Security> {
+        match &self.secure {
+            Secure::Waiting { security, .. } => security.as_ref(),
+            Secure::Running { security, .. } => Some(security),
+            Secure::Ended { .. } => None,
+        }
+    }
+
+    /// Both descriptions agree; DTLS starts as soon as there is a path.
+    pub(crate) fn secure(&mut self, agreed: Security) {
+        if let Secure::Waiting { security, .. } = &mut self.secure {
+            *security = Some(agreed);
+        }
+    }
+
+    pub(crate) fn dtls_state(&self) -> DtlsState {
+        match &self.secure {
+            Secure::Waiting { .. } => DtlsState::New,
+            Secure::Running { connection, .. } if connection.is_connected() => DtlsState::Connected,
+            Secure::Running { .. } => DtlsState::Connecting,
+            Secure::Ended { error: dtls::Error::PeerClosed | dtls::Error::Closed } => DtlsState::Closed,
+            Secure::Ended { .. } => DtlsState::Failed,
+        }
+    }
+
+    pub(crate) fn dtls(&self) -> Option<&dtls::Connection> {
+        match &self.secure {
+            Secure::Running { connection, .. } => Some(connection),
+            Secure::Waiting { .. } | Secure::Ended { .. } => None,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> TransportStats {
+        self.stats
+    }
+
+    /// Gives each layer what is its own. DTLS counts only from where a connectivity check has passed, so that
+    /// nobody off the path can even start a handshake.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &mut [u8],
+        on_plaintext: impl FnMut(&mut [u8]),
+    ) {
+        self.stats.datagrams_received += 1;
+        self.stats.bytes_received += datagram.len() as u64;
+        let route = Route { local, remote };
+        match Protocol::of(datagram) {
+            Protocol::Stun => self.ice.handle_datagram(now, local, remote, datagram),
+            Protocol::Dtls if !self.ice.is_valid(route) => {
+                self.stats.unchecked_dropped += 1;
+                tracing::debug!(%remote, "dropped DTLS from an address without a passed check");
+            }
+            Protocol::Dtls => self.handle_dtls(now, route, datagram, on_plaintext),
+            Protocol::Zrtp
+            | Protocol::TurnChannel
+            | Protocol::Quic
+            | Protocol::Rtp
+            | Protocol::Rtcp
+            | Protocol::Unknown => self.stats.unknown_dropped += 1,
+        }
+    }
+
+    fn handle_dtls(&mut self, now: Instant, route: Route, datagram: &mut [u8], on_plaintext: impl FnMut(&mut [u8])) {
+        match &mut self.secure {
+            Secure::Running { connection, .. } => connection.handle_datagram(now, datagram, on_plaintext),
+            Secure::Waiting { early, .. } => {
+                if early.len() < self.settings.early_datagrams {
+                    early.push_back((route, datagram.to_vec()));
+                } else {
+                    self.stats.early_dropped += 1;
+                }
+            }
+            Secure::Ended { .. } => self.stats.late_dropped += 1,
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.ice.handle_timeout(now);
+        if let Secure::Running { connection, .. } = &mut self.secure {
+            connection.handle_timeout(now);
+        }
+    }
+
+    /// Starts DTLS when all it needs is there: roles and fingerprints from the descriptions, a path from ICE. What
+    /// came too early is handled first, as if it had just arrived.
+    pub(crate) fn start_dtls(&mut self, now: Instant, mut on_plaintext: impl FnMut(&mut [u8])) -> Option<Heard> {
+        let Secure::Waiting { security: Some(agreed), early } = &mut self.secure else { return None };
+        self.ice.route()?;
+        let mut config =
+            dtls::Config::new(self.settings.identity.clone(), agreed.role, agreed.peer_fingerprints.clone());
+        config.mtu = self.settings.mtu;
+        config.rtt = self.ice.rtt();
+        config.key_log = self.settings.key_log.clone();
+        let (security, early) = (agreed.clone(), std::mem::take(early));
+        match dtls::Connection::new(config, now, self.seed) {
+            Ok(connection) => {
+                let mut connection = Box::new(connection);
+                for (_, mut datagram) in early {
+                    connection.handle_datagram(now, &mut datagram, &mut on_plaintext);
+                }
+                self.secure = Secure::Running { security, connection };
+                Some(Heard::Connecting)
+            }
+            Err(error) => Some(self.end(dtls::Error::from(error))),
+        }
+    }
+
+    fn end(&mut self, error: dtls::Error) -> Heard {
+        self.secure = Secure::Ended { error: error.clone() };
+        Heard::Ended(error)
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Heard> {
+        if let Some(event) = self.ice.poll_event() {
+            return Some(Heard::Ice(event));
+        }
+        let Secure::Running { connection, security } = &mut self.secure else { return None };
+        match connection.poll_event()? {
+            dtls::Event::Connected => Some(Heard::Connected(security.role)),
+            dtls::Event::Closed(error) => Some(Heard::Ended(error)),
+        }
+    }
+
+    /// Appends one datagram: a connectivity check, a flight of DTLS, or what `append` has to say, sealed.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        append: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) -> Option<Route> {
+        let before = buf.len();
+        let route = self.ice.poll_transmit(now, buf).or_else(|| {
+            let Secure::Running { connection, .. } = &mut self.secure else { return None };
+            let route = self.ice.route()?;
+            (connection.poll_transmit(now, buf) || connection.seal(buf, append)).then_some(route)
+        })?;
+        self.stats.datagrams_sent += 1;
+        self.stats.bytes_sent += (buf.len() - before) as u64;
+        Some(route)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let dtls = match &self.secure {
+            Secure::Running { connection, .. } => connection.poll_timeout(),
+            Secure::Waiting { .. } | Secure::Ended { .. } => None,
+        };
+        [self.ice.poll_timeout(), dtls].into_iter().flatten().min()
+    }
+
+    /// Says goodbye to the peer's DTLS, if there is one.
+    pub(crate) fn close_dtls(&mut self, now: Instant) {
+        match &mut self.secure {
+            Secure::Running { connection, .. } => connection.close(now),
+            Secure::Waiting { .. } => {
+                self.end(dtls::Error::Closed);
+            }
+            Secure::Ended { .. } => {}
+        }
+    }
+
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.ice.rtt()
+    }
+}
