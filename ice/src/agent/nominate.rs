@@ -1,0 +1,99 @@
+//! Choosing the pair that carries the data (RFC 8445, section 8.1.1).
+
+use super::Agent;
+use super::checklist::Pair;
+use crate::{Event, PairState, Role, Route};
+use std::time::{Duration, Instant};
+use tracing::debug;
+
+/// A peer that asked for a pair this long ago, and no longer does, may have moved to a worse one.
+const MOVED_AFTER: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// The controlling agent's part: nominates the best valid pair, at once if no better one can come, else when it has
+    /// waited for the better ones long enough.
+    pub(super) fn nominate(&mut self, now: Instant) {
+        let Some((route, when)) = self.nomination() else { return };
+        if when > now || !self.start_check(now, route, true) {
+            return;
+        }
+        debug!(?route, "nominating");
+        self.current.nominating = Some(route);
+    }
+
+    /// When patience with better pairs ends.
+    pub(super) fn nomination_deadline(&self, now: Instant) -> Option<Instant> {
+        self.nomination().map(|(_, when)| when).filter(|when| *when > now)
+    }
+
+    /// The pair to nominate, and from when on.
+    fn nomination(&self) -> Option<(Route, Instant)> {
+        if self.role != Role::Controlling || self.config.lite || self.current.nominating.is_some() {
+            return None;
+        }
+        let selected = self.current.selected.and_then(|route| self.current.pairs.get(route));
+        let is_silent = self.state == crate::ConnectionState::Disconnected;
+        // One nomination per generation, unless what was nominated has fallen silent.
+        if selected.is_some() && !is_silent {
+            return None;
+        }
+        // Then only a pair that answered since is better.
+        let heard = selected.and_then(|pair| pair.consented);
+        let is_candidate =
+            |pair: &&Pair| pair.is_valid && pair.check.is_none() && (selected.is_none() || pair.consented > heard);
+        let best = self.current.pairs.iter().filter(is_candidate).max_by_key(|pair| pair.priority)?;
+        if Some(best.route) == self.current.selected {
+            return None;
+        }
+        let since = self.current.first_valid?;
+        let can_improve = self.current.pairs.iter().any(|pair| pair.is_open() && pair.priority > best.priority);
+        let patience = if can_improve && selected.is_none() { self.nomination_patience(best) } else { Duration::ZERO };
+        Some((best.route, since + patience))
+    }
+
+    fn nomination_patience(&self, best: &Pair) -> Duration {
+        let round_trips = best.rtt.unwrap_or_default() * 3;
+        self.config.nomination_patience.max(round_trips).min(self.config.max_nomination_patience)
+    }
+
+    /// The controlled agent's part. One nomination is the rule; aggressive peers (RFC 5245) nominate all pairs, of which
+    /// the best counts; and a peer may move to a worse one when the one in use fails it.
+    pub(super) fn accept_nomination(&mut self, now: Instant, route: Route) {
+        let Some(pair) = self.current.pairs.get_mut(route) else { return };
+        pair.is_nominated = true;
+        let priority = pair.priority;
+        let in_use = self.current.selected.and_then(|selected| self.current.pairs.get(selected));
+        let is_better = in_use.is_none_or(|selected| {
+            let is_abandoned = !selected.latest_check_asked
+                && selected.asked_for.is_none_or(|asked| now.saturating_duration_since(asked) > MOVED_AFTER);
+            priority > selected.priority || is_abandoned || !selected.is_fresh(now, self.config.disconnected_after)
+        });
+        if is_better {
+            self.select(now, route);
+        }
+    }
+
+    /// Data goes over this pair from now on.
+    pub(super) fn select(&mut self, now: Instant, route: Route) {
+        self.current.nominating = None;
+        if let Some(pair) = self.current.pairs.get_mut(route) {
+            pair.is_nominated = true;
+        }
+        if self.current.selected == Some(route) {
+            return;
+        }
+        debug!(?route, "selected");
+        self.current.selected = Some(route);
+        self.current.was_connected = true;
+        self.previous = None;
+        // The other checks have served their purpose (RFC 8445, section 8.1.2); answers under way still count.
+        for pair in self.current.pairs.iter_mut().filter(|pair| pair.route != route && pair.check.is_some()) {
+            pair.supersede();
+            pair.state = if pair.is_valid { PairState::Succeeded } else { PairState::Waiting };
+        }
+        self.current.next_consent = Some(now + self.consent_interval());
+        if let Some((local, remote)) = self.candidates_of(&self.current, route) {
+            self.push_event(Event::Selected { local, remote });
+        }
+    }
+}

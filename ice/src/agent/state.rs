@@ -1,0 +1,101 @@
+//! What the agent says about the connection as a whole.
+
+use super::Agent;
+use crate::{ConnectionState, Event, GatheringState, PairState};
+use std::time::Instant;
+use tracing::debug;
+
+/// The earlier of two deadlines.
+pub(super) fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Agent {
+    /// Tells a change of state, and looks for other ways when the one in use falls silent.
+    pub(super) fn update_state(&mut self, now: Instant) {
+        let state = self.find_state(now);
+        if state == self.state {
+            return;
+        }
+        debug!(from = ?self.state, to = ?state, "state");
+        self.state = state;
+        self.push_event(Event::State(state));
+        if state == ConnectionState::Disconnected {
+            self.recheck();
+        }
+    }
+
+    fn find_state(&self, now: Instant) -> ConnectionState {
+        if let Some(pair) = self.current.active() {
+            let is_silent = !pair.is_fresh(now, self.config.disconnected_after);
+            return match (is_silent, self.is_complete()) {
+                (true, _) => ConnectionState::Disconnected,
+                (false, true) => ConnectionState::Completed,
+                (false, false) => ConnectionState::Connected,
+            };
+        }
+        // During a restart the old pair counts only as long as it is heard of: the restart forgets that it was silent.
+        let carried = self.previous.as_ref().and_then(|previous| previous.active());
+        if carried.is_some_and(|pair| pair.is_fresh(now, self.config.disconnected_after)) {
+            ConnectionState::Connected
+        } else if self.current.has_failed {
+            ConnectionState::Failed
+        } else if self.current.was_connected {
+            ConnectionState::Disconnected
+        } else if self.current.remote.is_some() || self.current.number > 0 {
+            ConnectionState::Checking
+        } else {
+            ConnectionState::New
+        }
+    }
+
+    /// Whether nothing better will be looked for.
+    fn is_complete(&self) -> bool {
+        self.current.selected.is_some()
+            && self.gathering.state == GatheringState::Complete
+            && self.current.has_all_candidates
+            && self.current.pairs.iter().all(|pair| pair.check.is_none())
+    }
+
+    /// Lets every pair but the one in use be checked again.
+    pub(super) fn recheck(&mut self) {
+        let active = self.current.active().map(|pair| pair.route);
+        for pair in self.current.pairs.iter_mut().filter(|pair| Some(pair.route) != active) {
+            if pair.check.is_none() && !pair.has_lost_consent {
+                pair.state = PairState::Waiting;
+            }
+        }
+    }
+
+    /// Fails once there is nothing left to hope for: patience is at its end and no pair is left to check (RFC 8863).
+    pub(super) fn give_up(&mut self, now: Instant) {
+        let is_over = self.patience_deadline().is_some_and(|deadline| deadline <= now);
+        if is_over && !self.current.pairs.has_triggered() && !self.current.pairs.iter().any(|pair| pair.is_open()) {
+            debug!("nothing left to check");
+            self.current.has_failed = true;
+        }
+    }
+
+    /// When patience ends, unless something keeps failure away: then the end of that sets the next deadline.
+    pub(super) fn patience_deadline(&self) -> Option<Instant> {
+        let started = self.current.started.filter(|_| !self.current.has_failed && self.current.active().is_none())?;
+        let is_over = |pair: &super::checklist::Pair| !pair.is_open();
+        let deadline = started + self.config.patience;
+        (self.current.pairs.iter().all(is_over) && !self.current.pairs.has_triggered()).then_some(deadline)
+    }
+
+    /// Hope again: a new pair, or a check of the peer, came after everything had failed.
+    ///
+    /// People paste descriptions by hand, and take longer than any sensible patience. What ended for want of consent
+    /// stays ended: that takes a restart (RFC 7675, section 5.1).
+    pub(super) fn revive(&mut self, now: Instant) {
+        if self.current.has_failed && !self.current.has_lost_consent {
+            debug!("looking again");
+            self.current.has_failed = false;
+            self.current.started = Some(now);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// One transport address at which a peer may be reached, as descriptions carry it (RFC 8839, section 5.1).
+///
+/// [`FromStr`] reads `candidate:…`, with or without `a=` before it; [`Display`](fmt::Display) writes `candidate:…`.
+/// Extensions that are not known here are kept, in order.
+///
+/// ```
+/// # use visavis_ice as ice;
+/// let line = "candidate:1 1 udp 2122194687 192.0.2.2 43526 typ host generation 0 network-id 1";
+/// let candidate: ice::Candidate = line.parse()?;
+/// assert_eq!(candidate.kind, ice::CandidateKind::Host);
+/// assert_eq!(candidate.to_string(), line);
+/// # Ok::<(), ice::CandidateError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Equal for candidates that are likely to work or fail together: 1 to 32 characters.
+    pub foundation: String,
+    /// The component of the stream, from 1; this agent has component 1 only (RTP and RTCP are multiplexed).
+    pub component: u16,
+    /// What carries the datagrams.
+    pub transport: Transport,
+    /// Higher is better (RFC 8445, section 5.1.2).
+    pub priority: u32,
+    /// Where to send.
+    pub address: CandidateAddress,
+    /// How the address was found.
+    pub kind: CandidateKind,
+    /// The base of a reflexive candidate, the mapped address of a relayed one (`raddr`, `rport`).
+    pub related: Option<SocketAddr>,
+    /// Who opens the connection of a TCP candidate (RFC 6544, section 4.5).
+    pub tcp_type: Option<TcpType>,
+    /// The user name fragment of the generation it belongs to, if it says so.
+    pub ufrag: Option<String>,
+    /// All other attributes, name and value.
+    pub extensions: Vec<(String, String)>,
+}
+
+/// What carries the datagrams of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// `udp`, the only one that this agent checks.
+    Udp,
+    /// `tcp` (RFC 6544).
+    Tcp,
+    /// Any other word.
+    Other(String),
+}
+
+/// Where a candidate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CandidateAddress {
+    /// An IP address and a port.
+    Ip(SocketAddr),
+    /// A name and a port. Browsers hide their addresses behind random names that end in `.local`.
+    Name(String, u16),
+}
+
+/// How the address of a candidate was found (RFC 8445, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CandidateKind {
+    /// `host`: the address of an interface.
+    Host,
+    /// `srflx`: as a STUN server sees it.
+    ServerReflexive,
+    /// `prflx`: as the peer sees it.
+    PeerReflexive,
+    /// `relay`: at a TURN server.
+    Relayed,
+}
+
+/// Who opens the connection of a TCP candidate (RFC 6544, section 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpType {
+    /// `active`: this side opens it.
+    Active,
+    /// `passive`: the other side opens it.
+    Passive,
+    /// `so`: both at once.
+    SimultaneousOpen,
+}
+
+/// A line that is not a candidate: what was expected, and what stood there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a candidate: expected {expected}, found {found:?}")]
+pub struct CandidateError {
+    /// The field of RFC 8839, section 5.1 that was being read.
+    pub expected: &'static str,
+    /// The text in its place, at most 64 characters of it; empty if the line ended.
+    pub found: String,
+}
+
+/// Longer lines are refused; those seen in the wild are below 200 bytes.
+const LONGEST_LINE: usize = 1024;
+
+impl CandidateAddress {
+    /// The address, unless it is a name.
+    #[must_use]
+    pub const fn ip(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Name(..) => None,
+        }
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Ip(address) => address.port(),
+            Self::Name(_, port) => *port,
+        }
+    }
+}
+
+impl FromStr for Candidate {
+    type Err = CandidateError;
+
+    fn from_str(line: &str) -> Result<Self, CandidateError> {
+        let line = line.trim_end_matches(['\r', '\n']);
+        if line.len() > LONGEST_LINE {
+            return Err(CandidateError::new("a line of at most 1024 bytes", line));
+        }
+        let line = line.strip_prefix("a=").unwrap_or(line);
+        let rest = line.strip_prefix("candidate:").ok_or_else(|| CandidateError::new("candidate:", line))?;
+        let mut words = rest.split(' ').filter(|word| !word.is_empty());
+        let mut next = |expected| words.next().ok_or_else(|| CandidateError::new(expected, ""));
+
+        let foundation = next("a foundation")?;
+        if foundation.len() > 32 {
+            return Err(CandidateError::new("a foundation of at most 32 characters", foundation));
+        }
+        let component = number("a component", next("a component")?)?;
+        let transport = Transport::from(next("a transport")?);
+        let priority = number("a priority", next("a priority")?)?;
+        let host = next("an address")?;
+        let port = number("a port", next("a port")?)?;
+        match next("typ")? {
+            "typ" => {}
+            other => return Err(CandidateError::new("typ", other)),
+        }
+        let kind = next("a candidate type")?.parse()?;
+        let mut candidate = Self {
+            foundation: foundation.to_owned(),
+            component,
+            transport,
+            priority,
+            address: address(host, port)?,
+            kind,
+            related: None,
+            tcp_type: None,
+            ufrag: None,
+            extensions: Vec::new(),
+        };
+        while let Some(name) = words.next() {
+            let value = words.next().ok_or_else(|| CandidateError::new("the value of an attribute", name))?;
+            candidate.extend(name, value);
+        }
+        candidate.relate();
+        Ok(candidate)
+    }
+}
+
+impl Candidate {
+    fn extend(&mut self, name: &str, value: &str) {
+        match (name, TcpType::named(value)) {
+            ("tcptype", Some(tcp_type)) if self.tcp_type.is_none() => self.tcp_type = Some(tcp_type),
+            ("ufrag", _) if self.ufrag.is_none() => self.ufrag = Some(value.to_owned()),
+            _ => self.extensions.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Makes `raddr` and `rport` the related address. If it is a name (browsers hide it too), they stay extensions.
+    fn relate(&mut self) {
+        let [(raddr, ip), (rport, port), ..] = self.extensions.as_slice() else { return };
+        if raddr == "raddr"
+            && rport == "rport"
+            && let (Ok(ip), Ok(port)) = (ip.parse::<IpAddr>(), port.parse())
+        {
+            self.related = Some(SocketAddr::new(ip, port));
+            self.extensions.drain(..2);
+        }
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { foundation, component, transport, priority, address, kind, .. } = self;
+        write!(f, "candidate:{foundation} {component} {transport} {priority} {address} typ {kind}")?;
+        if let Some(related) = self.related {
+            write!(f, " raddr {} rport {}", related.ip(), related.port())?;
+        }
+        if let Some(tcp_type) = self.tcp_type {
+            write!(f, " tcptype {tcp_type}")?;
+        }
+        // Where Chromium writes the fragment: behind the generation.
+        let ahead = self.extensions.iter().take_while(|(name, _)| matches!(&**name, "raddr" | "rport" | "generation"));
+        let behind = ahead.clone().count();
+        for (name, value) in ahead {
+            write!(f, " {name} {value}")?;
+        }
+        if let Some(ufrag) = &self.ufrag {
+            write!(f, " ufrag {ufrag}")?;
+        }
+        for (name, value) in self.extensions.iter().skip(behind) {
+            write!(f, " {name} {value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl CandidateError {
+    fn new(expected: &'static str, found: &str) -> Self {
+        Self { expected, found: found.chars().take(64).collect() }
+    }
+}
+
+/// Digits only: `+1` and the like are not numbers here.
+fn number<T: FromStr>(expected: &'static str, word: &str) -> Result<T, CandidateError> {
+    let is_digits = word.bytes().all(|byte| byte.is_ascii_digit());
+    word.parse().ok().filter(|_| is_digits).ok_or_else(|| CandidateError::new(expected, word))
+}
+
+fn address(host: &str, port: u16) -> Result<CandidateAddress, CandidateError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(CandidateAddress::Ip(SocketAddr::new(ip, port)));
+    }
+    let is_name = host.len() <= 255
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if is_name {
+        Ok(CandidateAddress::Name(host.to_owned(), port))
+    } else {
+        Err(CandidateError::new("an address", host))
+    }
+}
+
+impl From<&str> for Transport {
+    fn from(word: &str) -> Self {
+        if word.eq_ignore_ascii_case("udp") {
+            Self::Udp
+        } else if word.eq_ignore_ascii_case("tcp") {
+            Self::Tcp
+        } else {
+            Self::Other(word.to_owned())
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Other(word) => word,
+        })
+    }
+}
+
+impl fmt::Display for CandidateAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => write!(f, "{} {}", address.ip(), address.port()),
+            Self::Name(name, port) => write!(f, "{name} {port}"),
+        }
+    }
+}
+
+impl FromStr for CandidateKind {
+    type Err = CandidateError;
+
+    fn from_str(word: &str) -> Result<Self, CandidateError> {
+        match word {
+            "host" => Ok(Self::Host),
+            "srflx" => Ok(Self::ServerReflexive),
+            "prflx" => Ok(Self::PeerReflexive),
+            "relay" => Ok(Self::Relayed),
+            other => Err(CandidateError::new("a candidate type", other)),
+        }
+    }
+}
+
+impl fmt::Display for CandidateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relayed => "relay",
+        })
+    }
+}
+
+impl TcpType {
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "active" => Some(Self::Active),
+            "passive" => Some(Self::Passive),
+            "so" => Some(Self::SimultaneousOpen),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TcpType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Passive => "passive",
+            Self::SimultaneousOpen => "so",
+        })
+    }
+}

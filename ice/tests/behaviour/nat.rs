@@ -1,0 +1,83 @@
+//! Through NATs, with the help of STUN servers.
+
+use crate::world::{LONG, World};
+use ice::{CandidateKind, Config, Event, Role};
+use sim::{Link, Nat, Network};
+use std::time::Duration;
+use visavis_ice as ice;
+
+/// A peer behind each of two NATs, who ask one STUN server.
+fn behind(seed: u64, link: Link, a: Nat, b: Nat) -> World {
+    let mut net = Network::new(seed);
+    let internet = net.internet();
+    let (_, home) = net.nat(internet, a);
+    let (_, office) = net.nat(internet, b);
+    let controlled = Config { role: Role::Controlled, ..Config::default() };
+    let (a, b) = ((Config::default(), home, &["192.168.0.2:5000"][..]), (controlled, office, &["10.0.0.7:6000"][..]));
+    let mut world = World::with(net, seed, link, a, b);
+    let server = world.add_server("198.51.100.9");
+    for node in [world.a, world.b] {
+        world.command(node, |agent, now| agent.add_stun_server(now, server));
+    }
+    world
+}
+
+const HOME: &str = "203.0.113.1";
+const OFFICE: &str = "203.0.113.2";
+
+#[test]
+fn peers_behind_cones_meet_at_their_reflexive_addresses() {
+    let kinds = [Nat::full_cone, Nat::address_restricted, Nat::port_restricted];
+    for (seed, (a, b)) in kinds.iter().flat_map(|a| kinds.iter().map(move |b| (a, b))).enumerate() {
+        let mut world = behind(seed as u64, Link::delay(Duration::from_millis(5)), a(HOME), b(OFFICE));
+        world.signal();
+        world.expect_connected();
+        for node in [world.a, world.b] {
+            let found = world.peer(node).local_candidates();
+            let kinds: Vec<CandidateKind> = found.iter().map(|candidate| candidate.kind).collect();
+            assert_eq!(kinds, [CandidateKind::Host, CandidateKind::ServerReflexive]);
+        }
+        world.expect_data();
+        world.close();
+    }
+}
+
+#[test]
+fn a_symmetric_nat_is_learnt_from_the_checks_that_come_through_it() {
+    let mut world = behind(1, Link::delay(Duration::from_millis(5)), Nat::symmetric(HOME), Nat::full_cone(OFFICE));
+    world.signal();
+    world.expect_connected();
+    let (local, _) = world.agent(world.a).selected().expect("agreed");
+    let (_, remote) = world.agent(world.b).selected().expect("agreed");
+    assert_eq!((local.kind, remote.kind), (CandidateKind::PeerReflexive, CandidateKind::PeerReflexive));
+    world.expect_data();
+    world.close();
+}
+
+#[test]
+fn two_symmetric_nats_end_in_failure_and_say_so() {
+    let mut world = behind(1, Link::delay(Duration::from_millis(5)), Nat::symmetric(HOME), Nat::symmetric(OFFICE));
+    world.signal();
+    let (a, b) = (world.a, world.b);
+    let has_failed =
+        move |world: &World| [a, b].iter().all(|node| world.agent(*node).state() == ice::ConnectionState::Failed);
+    world.expect("failure", LONG, has_failed);
+    world.net.expect_quiet(LONG);
+}
+
+#[test]
+fn dead_stun_servers_are_harmless() {
+    let mut world =
+        behind(1, Link::delay(Duration::from_millis(5)), Nat::port_restricted(HOME), Nat::full_cone(OFFICE));
+    let dead = "198.51.100.66:3478".parse().expect("an address");
+    let a = world.a;
+    world.command(a, |agent, now| agent.add_stun_server(now, dead));
+    world.signal();
+    world.expect_connected();
+    world.expect("the end of gathering", LONG, |world| {
+        world.agent(world.a).gathering_state() == ice::GatheringState::Complete
+    });
+    let errors = world.peer(a).count(|event| matches!(event, Event::GatheringError { server, .. } if *server == dead));
+    assert_eq!(errors, 1);
+    world.close();
+}
