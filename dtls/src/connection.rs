@@ -338,7 +338,7 @@ impl Connection {
     /// How many bytes [`seal`](Self::seal) adds to its content: 37 with AES-GCM, 29 with ChaCha20-Poly1305. Before the
     /// cipher suite is known, the larger.
     pub fn overhead(&self) -> usize {
-        if self.is_connected() { self.records.overhead(PROTECTED) } else { LARGEST_OVERHEAD }
+        if self.is_connected() { self.records.overhead(PROTECTED) } else { MAX_OVERHEAD }
     }
 
     /// Tells a newer measurement of the path's round-trip time, for the handshake's timer.
@@ -418,8 +418,9 @@ pub enum Version {
     Dtls1_2,
 }
 
-/// Header, explicit nonce and tag with AES-GCM.
-const LARGEST_OVERHEAD: usize = RecordHeader::SIZE + 8 + 16;
+/// The most bytes that [`Connection::seal`] adds to its content, in any cipher suite: header, explicit nonce and tag
+/// with AES-GCM.
+pub const MAX_OVERHEAD: usize = RecordHeader::SIZE + 8 + 16;
 
 /// The labels of RFC 5246 and RFC 7627: exporting with them would give the protocol's own secrets away.
 const RESERVED_LABELS: [&str; 5] =

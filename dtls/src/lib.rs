@@ -82,12 +82,13 @@ mod x509;
 
 pub use alert::{Alert, AlertDescription, AlertLevel};
 pub use config::{Config, ConfigError, Role};
-pub use connection::{Connection, Event, ExportError, Version};
+pub use connection::{Connection, Event, ExportError, MAX_OVERHEAD, Version};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgorithm};
 pub use identity::{Identity, IdentityError, KeyAlgorithm};
 pub use record::{ContentType, RecordHeader};
 /// The cryptography library, for [`Config::provider`], [`Config::key_log`] and private keys.
 pub use rustls;
+pub use rustls::KeyLog;
 pub use srtp::SrtpProfile;
 pub use stats::Stats;
