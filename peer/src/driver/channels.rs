@@ -1,0 +1,327 @@
+//! Data channels on the driver's side: from the handles' queues to the session, and back.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use session::datachannel::{self, ChannelId, Event};
+
+use super::Driver;
+use crate::channel::{Channel, ChannelOptions};
+use crate::error::Error;
+use crate::events::ConnectionEvent;
+use crate::message::Message;
+
+/// How many messages of one channel listeners are given before others have their turn.
+const MESSAGES_PER_TURN: usize = 256;
+
+/// All channels that the session knows, and which of them need attention.
+#[derive(Default)]
+pub(super) struct Channels {
+    entries: HashMap<ChannelId, Entry>,
+    /// Those with messages to be read.
+    readable: Vec<ChannelId>,
+    /// Those with something on its way to the peer.
+    sending: Vec<ChannelId>,
+}
+
+struct Entry {
+    channel: Arc<Channel>,
+    /// What the application sent and the session has no room for.
+    pending: VecDeque<datachannel::Message>,
+    pending_bytes: usize,
+    is_readable: bool,
+    is_sending: bool,
+    close: Close,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Close {
+    No,
+    /// Once everything pending is with the session.
+    Asked,
+    Begun,
+}
+
+impl Channels {
+    fn insert(&mut self, id: ChannelId, channel: Arc<Channel>) {
+        let entry = Entry {
+            channel,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            is_readable: false,
+            is_sending: false,
+            close: Close::No,
+        };
+        self.entries.insert(id, entry);
+    }
+
+    fn set_readable(&mut self, id: ChannelId) {
+        if let Some(entry) = self.entries.get_mut(&id)
+            && !std::mem::replace(&mut entry.is_readable, true)
+        {
+            self.readable.push(id);
+        }
+    }
+
+    fn set_sending(&mut self, id: ChannelId) {
+        if let Some(entry) = self.entries.get_mut(&id)
+            && !std::mem::replace(&mut entry.is_sending, true)
+        {
+            self.sending.push(id);
+        }
+    }
+
+    /// Whether the session has everything that was accepted.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.entries.values().all(|entry| entry.pending.is_empty())
+    }
+}
+
+impl Driver {
+    /// A handle has marked this channel: something was sent, read, or asked for.
+    pub(super) fn attend(&mut self, now: Instant, channel: &Arc<Channel>) {
+        let id = match channel.id() {
+            Some(id) => id,
+            None => match self.open_channel(now, channel) {
+                Some(id) => id,
+                None => return,
+            },
+        };
+        let Some(entry) = self.channels.entries.get_mut(&id) else {
+            // Closed meanwhile; what waits in the inbox may still be wanted by a new listener.
+            channel.unmark();
+            dispatch_inbox(channel);
+            return;
+        };
+        let (bytes, close) = channel.take_outbox(&mut entry.pending);
+        entry.pending_bytes = entry.pending_bytes.saturating_add(bytes);
+        if close && entry.close == Close::No {
+            entry.close = Close::Asked;
+        }
+        self.channels.set_sending(id);
+        self.channels.set_readable(id);
+    }
+
+    fn open_channel(&mut self, now: Instant, channel: &Arc<Channel>) -> Option<ChannelId> {
+        let options = session_options(&channel.label, &channel.options);
+        match self.session.open_channel(now, options) {
+            Ok(id) => {
+                channel.set_id(id);
+                self.channels.insert(id, channel.clone());
+                Some(id)
+            }
+            Err(error) => {
+                let (label, reason) = (channel.label.clone(), error.to_string());
+                self.shared.forget(channel);
+                channel.set_closed(Some(Error::ChannelFailed { label, reason }));
+                None
+            }
+        }
+    }
+
+    /// Hands what was sent to the session, as much as it takes.
+    pub(super) fn flush_outboxes(&mut self, now: Instant) {
+        // The first in the list would take all the room there is; so each turn another one is first.
+        if !self.channels.sending.is_empty() {
+            self.channels.sending.rotate_left(1);
+        }
+        let mut sending = std::mem::take(&mut self.channels.sending);
+        sending.retain(|id| {
+            let is_sending = self.flush_outbox(now, *id);
+            if !is_sending && let Some(entry) = self.channels.entries.get_mut(id) {
+                entry.is_sending = false;
+            }
+            is_sending
+        });
+        // Nothing is added meanwhile: listeners that send only mark their channel.
+        self.channels.sending = sending;
+    }
+
+    /// The same for one channel. Returns whether something is still on its way.
+    fn flush_outbox(&mut self, now: Instant, id: ChannelId) -> bool {
+        let Some(entry) = self.channels.entries.get_mut(&id) else { return false };
+        while let Some(message) = entry.pending.pop_front() {
+            let len = message.payload.len();
+            match self.session.send(now, id, message) {
+                Ok(()) => entry.pending_bytes = entry.pending_bytes.saturating_sub(len),
+                Err(datachannel::SendError::Full(message)) => {
+                    entry.pending.push_front(message);
+                    break;
+                }
+                // The channel is closing or closed: what follows tells. Nothing else was let through.
+                Err(error) => {
+                    tracing::debug!(label = %entry.channel.label, %error, "message dropped");
+                    entry.pending_bytes = entry.pending_bytes.saturating_sub(len);
+                }
+            }
+        }
+        if entry.close == Close::Asked && entry.pending.is_empty() {
+            entry.close = Close::Begun;
+            entry.channel.set_closing();
+            self.session.close_channel(now, id);
+        }
+        let in_flight = entry.pending_bytes.saturating_add(self.session.channels().buffered_amount(id));
+        entry.channel.set_in_flight(in_flight);
+        in_flight > 0 || !entry.pending.is_empty()
+    }
+
+    /// Hands what arrived to the application, as much as it has room for.
+    pub(super) fn deliver(&mut self, now: Instant) {
+        let mut readable = std::mem::take(&mut self.channels.readable);
+        readable.retain(|id| {
+            let Some(entry) = self.channels.entries.get_mut(id) else { return false };
+            let session = &mut self.session;
+            let mut read = || session.read(now, *id).map(Message::from);
+            if entry.channel.messages.is_empty() {
+                // With room left there is nothing more; without, the application says when it has room again.
+                entry.channel.deliver(read);
+                entry.is_readable = false;
+                return false;
+            }
+            dispatch_inbox(&entry.channel);
+            for _ in 0..MESSAGES_PER_TURN {
+                let Some(message) = read() else {
+                    entry.is_readable = false;
+                    return false;
+                };
+                entry.channel.messages.dispatch(&message);
+            }
+            true
+        });
+        self.is_busy |= !readable.is_empty();
+        self.channels.readable = readable;
+    }
+
+    pub(super) fn handle_channel_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Opened(id) => self.handle_opened(id),
+            Event::Incoming(id) => self.handle_incoming(id),
+            Event::Readable(id) => self.channels.set_readable(id),
+            Event::Closing(id) => {
+                if let Some(entry) = self.channels.entries.get(&id) {
+                    entry.channel.set_closing();
+                }
+            }
+            Event::Closed(id) => self.handle_closed(now, id, None),
+            // Room and buffered amounts are looked at in each turn, and every channel is told of its own end.
+            Event::Connected | Event::Writable(_) | Event::BufferedAmountLow(_) | Event::Disconnected(_) => {}
+            _ => {}
+        }
+    }
+
+    fn handle_opened(&mut self, id: ChannelId) {
+        self.update_max_message();
+        let stream = self.session.channels().info(id).and_then(|info| info.stream_id);
+        if let Some(entry) = self.channels.entries.get(&id) {
+            entry.channel.set_open(stream);
+        }
+    }
+
+    fn handle_incoming(&mut self, id: ChannelId) {
+        self.update_max_message();
+        let Some(info) = self.session.channels().info(id) else { return };
+        let channel = self.shared.add_incoming(info.label.clone(), options_of(&info));
+        channel.set_id(id);
+        self.channels.insert(id, channel.clone());
+        // Listeners are added by those of `datachannel`, so that comes first, and `open` as in a browser after it.
+        if let Some(data_channel) = self.data_channel(&channel) {
+            self.shared.emit(&ConnectionEvent::DataChannel(data_channel));
+        }
+        channel.set_open(info.stream_id);
+        self.shared.announce(channel);
+        self.channels.set_readable(id);
+    }
+
+    fn handle_closed(&mut self, now: Instant, id: ChannelId, error: Option<Error>) {
+        let Some(mut entry) = self.channels.entries.remove(&id) else { return };
+        hand_over(&mut self.session, now, id, &entry.channel);
+        // What was accepted after the peer had closed can no longer be delivered.
+        let (late, _) = entry.channel.take_outbox(&mut entry.pending);
+        let unsent = entry.pending_bytes.saturating_add(late);
+        entry.channel.set_in_flight_quietly(unsent);
+        self.shared.forget(&entry.channel);
+        entry.channel.set_closed(error);
+    }
+
+    /// At the end of the connection. Returns how many bytes could not be delivered.
+    pub(super) fn close_channels(&mut self, now: Instant) -> usize {
+        let error = self.reason.clone().map(|reason| Error::ConnectionClosed { reason: Some(reason) });
+        let mut unsent = 0_usize;
+        let ids: Vec<_> = self.channels.entries.keys().copied().collect();
+        for id in ids {
+            let Some(entry) = self.channels.entries.get(&id) else { continue };
+            let channel = entry.channel.clone();
+            let in_session = self.session.channels().buffered_amount(id);
+            self.handle_closed(now, id, error.clone());
+            unsent = unsent.saturating_add(in_session).saturating_add(channel.buffered());
+        }
+        // Those that the session never heard of.
+        for channel in self.shared.channels() {
+            self.shared.forget(&channel);
+            channel.set_closed(error.clone());
+        }
+        unsent
+    }
+
+    /// What the peer accepts is known from its description.
+    pub(super) fn update_max_message(&self) {
+        let limit = self.session.channels().remote_max_message();
+        self.shared.max_message.store(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Gives to listeners what came before there were any.
+fn dispatch_inbox(channel: &Channel) {
+    if !channel.messages.is_empty() {
+        for message in channel.take_inbox() {
+            channel.messages.dispatch(&message);
+        }
+    }
+}
+
+/// Everything that arrived, however much the application has room for: the receive window has bounded it.
+fn hand_over(session: &mut session::Session, now: Instant, id: ChannelId, channel: &Channel) {
+    let rest = std::iter::from_fn(|| session.read(now, id).map(Message::from));
+    if channel.messages.is_empty() {
+        channel.deliver_all(rest);
+    } else {
+        dispatch_inbox(channel);
+        rest.for_each(|message| channel.messages.dispatch(&message));
+    }
+}
+
+fn session_options(label: &str, options: &ChannelOptions) -> datachannel::Options {
+    use session::datachannel::Reliability;
+    let reliability = match (options.max_retransmits, options.max_packet_life_time) {
+        (Some(count), _) => Reliability::MaxRetransmits(count),
+        (None, Some(time)) => Reliability::MaxLifetime(time),
+        (None, None) => Reliability::Reliable,
+    };
+    datachannel::Options {
+        label: label.to_owned(),
+        protocol: options.protocol.clone(),
+        ordered: options.ordered,
+        reliability,
+        negotiated: options.negotiated,
+        priority: options.priority,
+    }
+}
+
+fn options_of(info: &datachannel::Info) -> ChannelOptions {
+    use session::datachannel::Reliability;
+    let (max_retransmits, max_packet_life_time) = match info.reliability {
+        Reliability::Reliable => (None, None),
+        Reliability::MaxRetransmits(count) => (Some(count), None),
+        Reliability::MaxLifetime(time) => (None, Some(time)),
+    };
+    ChannelOptions {
+        protocol: info.protocol.clone(),
+        ordered: info.ordered,
+        max_retransmits,
+        max_packet_life_time,
+        negotiated: None,
+        priority: info.priority,
+    }
+}

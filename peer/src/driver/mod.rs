@@ -1,0 +1,312 @@
+//! The task behind a connection: it owns the session, the sockets and the timer.
+//!
+//! Each turn reads what came, does what was asked for, tells what happened, and sends what is to be sent; then the
+//! task waits for any of these. Nothing is allocated and no channel crossed per packet.
+
+mod channels;
+mod gather;
+pub(crate) mod interfaces;
+mod mdns;
+pub(crate) mod sockets;
+mod transmit;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use session::{Event, Session};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+
+use self::channels::Channels;
+use self::gather::Gathering;
+use self::mdns::Mdns;
+use self::sockets::{Batch, Sockets};
+use crate::channel::{Channel, DataChannel};
+use crate::connection::{Command, Ended, Handle, Shared};
+use crate::description::{IceCandidate, IceCandidateError, SessionDescription};
+use crate::error::Error;
+use crate::events::ConnectionEvent;
+use crate::stats::Stats;
+
+/// How many commands one turn obeys before the network has its turn.
+const COMMANDS_PER_TURN: usize = 16;
+
+/// After so many turns without a pause other tasks of the same thread have theirs.
+const BUSY_TURNS: u32 = 4;
+
+/// The task behind a connection.
+pub(crate) struct Driver {
+    pub(crate) session: Session,
+    shared: Arc<Shared>,
+    /// Weak, or else the connection would keep itself alive.
+    handle: Weak<Handle>,
+    commands: mpsc::Receiver<Command>,
+    /// The command that ended the wait.
+    next_command: Option<Command>,
+    dirty: Vec<Arc<Channel>>,
+    sockets: Sockets,
+    channels: Channels,
+    gathering: Gathering,
+    mdns: Mdns,
+    /// What a socket had no room for.
+    blocked: VecDeque<Batch>,
+    /// There was more to send or to read than one turn takes.
+    is_busy: bool,
+    timer: Pin<Box<Sleep>>,
+    life: Life,
+    reason: Option<Arc<str>>,
+}
+
+/// Where the connection stands between its making and its end.
+///
+/// ```text
+/// Open --close()--> Flushing --all is with SCTP--> Closing --delivered, goodbye said--> (ended)
+///   |                   |                             |                                   ^
+///   |                   +---------- deadline ---------+-----------------------------------+
+///   +--------- the peer closed, or DTLS failed -------------------------------------------+
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// What was accepted is on its way from the channels' queues to the session.
+    Flushing {
+        deadline: Instant,
+    },
+    /// The session delivers it and says goodbye.
+    Closing {
+        deadline: Instant,
+    },
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        handle: Weak<Handle>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Result<Self, Error> {
+        let now = Instant::now();
+        let session = Session::new(shared.config.session()?, now, rand::random());
+        Ok(Self {
+            session,
+            handle,
+            commands,
+            next_command: None,
+            dirty: Vec::new(),
+            sockets: Sockets::default(),
+            channels: Channels::default(),
+            gathering: Gathering::new(shared.config.stun_servers()?),
+            mdns: Mdns::default(),
+            blocked: VecDeque::new(),
+            is_busy: false,
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            life: Life::Open,
+            reason: None,
+            shared,
+        })
+    }
+
+    /// Runs until the connection has ended.
+    pub(crate) async fn run(mut self) {
+        let mut busy = 0;
+        while !self.turn(Instant::now()) {
+            if self.is_busy && busy < BUSY_TURNS {
+                busy += 1;
+                continue;
+            }
+            if self.is_busy {
+                tokio::task::yield_now().await;
+            }
+            busy = 0;
+            std::future::poll_fn(|cx| self.poll_wait(cx)).await;
+        }
+        self.finish(Instant::now());
+    }
+
+    /// One turn. Returns whether the connection has ended.
+    fn turn(&mut self, now: Instant) -> bool {
+        self.is_busy = false;
+        let session = &mut self.session;
+        self.sockets.drain(|local, remote, datagram| session.handle_datagram(now, local, remote, datagram));
+        self.drain_mdns(now);
+        if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+        }
+        self.handle_commands(now);
+        self.handle_signal(now);
+        self.handle_events(now);
+        self.deliver(now);
+        self.flush_outboxes(now);
+        self.advance_close(now);
+        self.handle_events(now);
+        self.transmit(now);
+        self.session.is_closed() && self.blocked.is_empty()
+    }
+
+    fn handle_commands(&mut self, now: Instant) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Some(command) = self.next_command.take().or_else(|| self.commands.try_recv().ok()) else { return };
+            // A channel that was created before this command must be known to it.
+            self.handle_signal(now);
+            command(self, now);
+        }
+        self.is_busy = true;
+    }
+
+    /// Looks at the channels that handles have marked, and whether all handles are gone.
+    fn handle_signal(&mut self, now: Instant) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let close = self.shared.signal.take(&mut dirty);
+        for channel in dirty.drain(..) {
+            self.attend(now, &channel);
+        }
+        self.dirty = dirty;
+        if close && self.life == Life::Open {
+            tracing::debug!("closing");
+            self.life = Life::Flushing { deadline: now + self.shared.config.close_timeout };
+            for channel in self.shared.channels() {
+                channel.set_closing();
+                self.attend(now, &channel);
+            }
+        }
+    }
+
+    /// Moves a close onwards when what comes before is done, or the time is up.
+    fn advance_close(&mut self, now: Instant) {
+        match self.life {
+            Life::Open => {}
+            Life::Flushing { deadline } if self.channels.is_flushed() || now >= deadline => {
+                self.life = Life::Closing { deadline };
+                self.session.close(now);
+            }
+            Life::Closing { deadline } if now >= deadline && !self.session.is_closed() => self.session.abort(now),
+            Life::Flushing { .. } | Life::Closing { .. } => {}
+        }
+    }
+
+    /// Tells what happened. Called wherever something may have, for it does nothing when nothing has.
+    pub(crate) fn handle_events(&mut self, now: Instant) {
+        while let Some(event) = self.session.poll_event() {
+            self.handle_event(now, event);
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        let states = &self.shared.states;
+        let event = match event {
+            Event::NegotiationNeeded => ConnectionEvent::NegotiationNeeded,
+            Event::SignalingState(state) => {
+                states.signaling.send_replace(state);
+                ConnectionEvent::SignalingStateChange(state)
+            }
+            Event::IceGatheringState(state) => {
+                states.gathering.send_replace(state);
+                ConnectionEvent::IceGatheringStateChange(state)
+            }
+            Event::IceConnectionState(state) => {
+                states.ice.send_replace(state);
+                ConnectionEvent::IceConnectionStateChange(state)
+            }
+            Event::ConnectionState(state) => {
+                states.connection.send_replace(state);
+                ConnectionEvent::ConnectionStateChange(state)
+            }
+            Event::IceCandidate(candidate) => ConnectionEvent::IceCandidate(candidate.map(IceCandidate::from)),
+            Event::IceCandidateError { server, reason } => {
+                ConnectionEvent::IceCandidateError(IceCandidateError { url: format!("stun:{server}"), text: reason })
+            }
+            Event::SelectedPair { local, remote } => {
+                tracing::debug!(%local, %remote, "selected pair");
+                return;
+            }
+            Event::Resolve(name) => return self.resolve(now, name),
+            Event::Channel(event) => return self.handle_channel_event(now, event),
+            Event::Ended(error) => {
+                self.reason = Some(error.to_string().into());
+                return;
+            }
+            _ => return,
+        };
+        self.shared.emit(&event);
+    }
+
+    /// The handle to give to the application; `None` when it has dropped all of its own.
+    fn data_channel(&self, channel: &Arc<Channel>) -> Option<DataChannel> {
+        Some(DataChannel { channel: channel.clone(), handle: self.handle.upgrade()? })
+    }
+
+    pub(crate) fn set_remote_description(
+        &mut self,
+        now: Instant,
+        description: SessionDescription,
+    ) -> Result<(), Error> {
+        self.session.set_remote_description(now, description.into())?;
+        self.update_max_message();
+        Ok(())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats { session: self.session.stats(), sockets: self.sockets.stats() }
+    }
+
+    /// Ready when there is something to do.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut is_ready = self.is_busy;
+        is_ready |= self.sockets.poll_readable(cx).is_ready();
+        is_ready |= self.mdns.poll_readable(cx).is_ready();
+        if let Some(batch) = self.blocked.front() {
+            is_ready |= self.sockets.poll_writable(batch.route.local, cx).is_ready();
+        }
+        is_ready |= self.shared.signal.poll(cx.waker()).is_ready();
+        if self.next_command.is_none()
+            && let Poll::Ready(command) = self.commands.poll_recv(cx)
+        {
+            self.next_command = command;
+        }
+        is_ready |= self.next_command.is_some();
+        is_ready |= self.poll_timer(cx).is_ready();
+        if is_ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Ready when the earliest deadline has come.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let close = match self.life {
+            Life::Open => None,
+            Life::Flushing { deadline } | Life::Closing { deadline } => Some(deadline),
+        };
+        let deadlines = [self.session.poll_timeout(), self.mdns.poll_timeout(), close];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
+        let next = tokio::time::Instant::from_std(next);
+        // Deadlines mostly move later, packet after packet. The timer stays where it is then: firing once too early
+        // is cheaper than being moved each time.
+        if next < self.timer.deadline() || self.timer.is_elapsed() {
+            self.timer.as_mut().reset(next);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if self.timer.deadline() >= next {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+
+    /// The end: what arrived is handed over, whoever waits is told, and sockets close with the driver.
+    fn finish(mut self, now: Instant) {
+        self.handle_events(now);
+        let unsent = self.close_channels(now);
+        let ended = Ended { reason: self.reason.take(), unsent };
+        tracing::debug!(reason = ended.reason.as_deref(), unsent, "ended");
+        self.shared.states.signaling.send_replace(session::SignalingState::Closed);
+        self.shared.states.ice.send_replace(session::ice::ConnectionState::Closed);
+        let closed = session::ConnectionState::Closed;
+        if self.shared.states.connection.send_replace(closed) != closed {
+            self.shared.emit(&ConnectionEvent::ConnectionStateChange(closed));
+        }
+        // Late calls find the queue closed, and are told why.
+        self.shared.end(ended);
+    }
+}

@@ -1,0 +1,101 @@
+//! Sending: datagrams of one size and route stand one behind another and leave in one system call.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use session::ice::Route;
+
+use super::Driver;
+use super::sockets::Batch;
+
+/// How many system calls one turn sends with, so that acknowledgements are read in between.
+const BATCHES_PER_TURN: u32 = 8;
+
+thread_local! {
+    /// Where datagrams are written. As for receiving, connections that are idle need no buffer of their own.
+    static TRANSMIT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the datagrams that stand in the buffer have in common.
+#[derive(Clone, Copy)]
+struct Run {
+    route: Route,
+    /// The size of each but the last, which may be shorter.
+    segment: usize,
+    /// How many bytes may leave in one call.
+    limit: usize,
+}
+
+impl Driver {
+    /// Sends until nothing is left, the socket would block, or the turn is over.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        while let Some(batch) = self.blocked.pop_front() {
+            if !self.sockets.send(&batch.buf, batch.route, batch.segment) {
+                self.blocked.push_front(batch);
+                return;
+            }
+        }
+        let mut buf = TRANSMIT.take();
+        buf.clear();
+        self.transmit_from(now, &mut buf);
+        TRANSMIT.set(buf);
+    }
+
+    fn transmit_from(&mut self, now: Instant, buf: &mut Vec<u8>) {
+        let mut run: Option<Run> = None;
+        let mut batches = 0;
+        while batches < BATCHES_PER_TURN {
+            let start = buf.len();
+            let Some(route) = self.session.poll_transmit(now, buf) else {
+                if let Some(run) = run {
+                    self.send(buf, run);
+                }
+                return;
+            };
+            let len = buf.len().saturating_sub(start);
+            let current = match run {
+                Some(run) if run.route == route && len <= run.segment => run,
+                Some(previous) => {
+                    // It does not go with those before it: they leave, and it stays as the first of the next run.
+                    batches += 1;
+                    let (before, after) = buf.split_at_checked(start).unwrap_or((buf, &[]));
+                    let is_blocked = !self.send(before, previous);
+                    if is_blocked {
+                        self.blocked.push_back(Batch { buf: after.to_vec(), route, segment: len });
+                        return;
+                    }
+                    buf.drain(..start);
+                    self.begin(route, len)
+                }
+                None => self.begin(route, len),
+            };
+            run = Some(current);
+            // Only the last of a run may be shorter, and there is a limit to its length.
+            if len < current.segment || buf.len().saturating_add(current.segment) > current.limit {
+                batches += 1;
+                if !self.send(buf, current) {
+                    return;
+                }
+                buf.clear();
+                run = None;
+            }
+        }
+        if let Some(run) = run {
+            self.send(buf, run);
+        }
+        self.is_busy = true;
+    }
+
+    fn begin(&self, route: Route, segment: usize) -> Run {
+        Run { route, segment, limit: self.sockets.max_segments(route.local, segment).saturating_mul(segment) }
+    }
+
+    /// Sends a run, or keeps it until the socket has room. Returns whether there may be more.
+    fn send(&mut self, datagrams: &[u8], run: Run) -> bool {
+        if self.sockets.send(datagrams, run.route, run.segment) {
+            return true;
+        }
+        self.blocked.push_back(Batch { buf: datagrams.to_vec(), route: run.route, segment: run.segment });
+        false
+    }
+}

@@ -1,0 +1,55 @@
+//! What was counted and measured.
+
+use std::net::SocketAddr;
+
+/// What a connection counted and measured: [`crate::PeerConnection::stats`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The protocols: ICE, DTLS, SCTP, data channels.
+    pub session: session::Stats,
+    /// The sockets, one for each local address.
+    pub sockets: Vec<SocketStats>,
+}
+
+/// One socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketStats {
+    /// The address it is bound to.
+    pub local: SocketAddr,
+    /// The kernel's receive buffer as granted, in bytes. Linux reports twice the usable size.
+    pub receive_buffer: usize,
+    /// The kernel's send buffer as granted, in bytes. Linux reports twice the usable size.
+    pub send_buffer: usize,
+    /// How many datagrams one system call can send (segmentation offload); 1 without it.
+    pub segments_per_send: usize,
+    /// How many datagrams the kernel may hand over as one (receive offload); 1 without it.
+    pub segments_per_receive: usize,
+    /// Counts.
+    pub counters: SocketCounters,
+}
+
+/// What went through one socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketCounters {
+    /// Datagrams given to the kernel.
+    pub datagrams_sent: u64,
+    /// Their UDP payload, in bytes.
+    pub bytes_sent: u64,
+    /// System calls that sent them.
+    pub sends: u64,
+    /// Times the socket had no room and sending waited.
+    pub sends_blocked: u64,
+    /// Datagrams that the kernel refused to send, such as for want of a route. They count as lost.
+    pub send_errors: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Their UDP payload, in bytes.
+    pub bytes_received: u64,
+    /// System calls that received them.
+    pub receives: u64,
+    /// Errors while receiving.
+    pub receive_errors: u64,
+}

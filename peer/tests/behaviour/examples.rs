@@ -1,0 +1,108 @@
+//! The examples do what they say.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::support::within;
+
+/// Where cargo put an example: beside the directory of this test. It is built if it was not.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if !path.exists() {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["build", "--package", "visavis", "--example", name]);
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "the example {name} builds");
+    }
+    path
+}
+
+#[tokio::test]
+async fn data_channel_shows_the_flow_of_the_page() {
+    let output = within(Command::new(example("data_channel")).kill_on_drop(true).output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "the receiver was given the channel \"text-channel-1\"",
+        "the channel is open",
+        "message from text-channel-1: Text(\"Hello from the initiator\")",
+        "message from text-channel-1: Text(\"24 bytes came\")",
+        "closed",
+    ] {
+        assert!(text.lines().any(|other| other == line), "`{line}` is missing in\n{text}");
+    }
+}
+
+/// One terminal with the chat in it.
+struct Terminal {
+    process: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Terminal {
+    fn open() -> Self {
+        let mut process = Command::new(example("chat"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let input = process.stdin.take();
+        let output = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, input, output }
+    }
+
+    async fn enter(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        within(input.write_all(format!("{line}\n").as_bytes())).await.unwrap();
+    }
+
+    /// The next line that begins so.
+    async fn line(&mut self, start: &str) -> String {
+        within(async {
+            loop {
+                let line = self.output.next_line().await.unwrap();
+                let line = line.unwrap_or_else(|| panic!("no line began with `{start}`"));
+                if line.starts_with(start) {
+                    return line;
+                }
+            }
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn chat_connects_two_terminals_by_copy_and_paste() {
+    let (mut first, mut second) = (Terminal::open(), Terminal::open());
+    first.line("Paste the offer").await;
+    first.enter("").await;
+    let offer = first.line("{\"type\":\"offer\"").await;
+    second.enter(&offer).await;
+    let answer = second.line("{\"type\":\"answer\"").await;
+    // A bad paste is forgiven.
+    first.enter("{\"type\":\"answer\",\"sdp\":\"nonsense\"}").await;
+    first.line("That was no answer").await;
+    first.enter(&answer).await;
+    first.line("Connected").await;
+    second.line("Connected").await;
+    first.enter("Hello there").await;
+    assert_eq!(second.line(">").await, "> Hello there");
+    second.enter("Grüße zurück").await;
+    assert_eq!(first.line(">").await, "> Grüße zurück");
+    // The last words arrive although the chat ends right after them.
+    first.enter("Good bye").await;
+    first.input = None;
+    assert_eq!(second.line(">").await, "> Good bye");
+    second.line("The other side has left.").await;
+    assert!(within(first.process.wait()).await.unwrap().success());
+    assert!(within(second.process.wait()).await.unwrap().success());
+}
