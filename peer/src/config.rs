@@ -53,8 +53,8 @@ pub struct Config {
     pub socket_buffer: usize,
     /// The largest message accepted from the peer, in bytes; told in the description as `max-message-size`.
     pub max_message_size: usize,
-    /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. A single
-    /// message larger than this is accepted when nothing else waits.
+    /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. It is also the
+    /// size of the largest message that can be sent, if the peer accepts as much.
     pub send_buffer: usize,
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
     /// each message. What is beyond stays in SCTP, and the peer is told to wait.
@@ -173,7 +173,8 @@ impl Config {
         config.key_log.clone_from(&self.key_log);
         config.channels.max_channels = self.max_channels;
         config.channels.sctp.max_message = self.max_message_size;
-        config.channels.sctp.send_buffer = self.send_buffer;
+        // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.
+        config.channels.sctp.send_buffer = self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
         if let Some(window) = self.receive_window {
             config.channels.sctp.receive_window = window;
         }

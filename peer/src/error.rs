@@ -83,10 +83,10 @@ pub enum Error {
         /// The limit, [`crate::Config::send_buffer`].
         limit: usize,
     },
-    /// The message is larger than the peer accepts.
+    /// The message is larger than the peer accepts, or than the send buffer.
     #[error(
-        "a message of {len} bytes is too large: the peer accepts up to {limit} bytes \
-         (max-message-size of its description); split it"
+        "a message of {len} bytes is too large: up to {limit} bytes can be sent (the smaller of the \
+         max-message-size in the peer's description and `Config::send_buffer`); split it"
     )]
     MessageTooLarge {
         /// The message's size, in bytes.

@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use session::datachannel::{self, ChannelId, Event};
+use session::datachannel::{self, ChannelError, ChannelId, Event, SendError, SendErrorReason};
 
 use super::Driver;
 use crate::channel::{Channel, ChannelOptions};
@@ -34,6 +33,8 @@ struct Entry {
     is_readable: bool,
     is_sending: bool,
     close: Close,
+    /// What ends the channel, told before its end.
+    error: Option<ChannelError>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ impl Channels {
             is_readable: false,
             is_sending: false,
             close: Close::No,
+            error: None,
         };
         self.entries.insert(id, entry);
     }
@@ -146,7 +148,7 @@ impl Driver {
             let len = message.payload.len();
             match self.session.send(now, id, message) {
                 Ok(()) => entry.pending_bytes = entry.pending_bytes.saturating_sub(len),
-                Err(datachannel::SendError::Full(message)) => {
+                Err(SendError { reason: SendErrorReason::Full { .. }, message }) => {
                     entry.pending.push_front(message);
                     break;
                 }
@@ -204,15 +206,18 @@ impl Driver {
                     entry.channel.set_closing();
                 }
             }
+            Event::Error(id, error) => {
+                if let Some(entry) = self.channels.entries.get_mut(&id) {
+                    entry.error = Some(error);
+                }
+            }
             Event::Closed(id) => self.handle_closed(now, id, None),
             // Room and buffered amounts are looked at in each turn, and every channel is told of its own end.
             Event::Connected | Event::Writable(_) | Event::BufferedAmountLow(_) | Event::Disconnected(_) => {}
-            _ => {}
         }
     }
 
     fn handle_opened(&mut self, id: ChannelId) {
-        self.update_max_message();
         let stream = self.session.channels().info(id).and_then(|info| info.stream_id);
         if let Some(entry) = self.channels.entries.get(&id) {
             entry.channel.set_open(stream);
@@ -220,7 +225,6 @@ impl Driver {
     }
 
     fn handle_incoming(&mut self, id: ChannelId) {
-        self.update_max_message();
         let Some(info) = self.session.channels().info(id) else { return };
         let channel = self.shared.add_incoming(info.label.clone(), options_of(&info));
         channel.set_id(id);
@@ -242,6 +246,10 @@ impl Driver {
         let unsent = entry.pending_bytes.saturating_add(late);
         entry.channel.set_in_flight_quietly(unsent);
         self.shared.forget(&entry.channel);
+        let error = error.or_else(|| {
+            let (label, reason) = (entry.channel.label.clone(), entry.error?.to_string());
+            Some(Error::ChannelFailed { label, reason })
+        });
         entry.channel.set_closed(error);
     }
 
@@ -263,12 +271,6 @@ impl Driver {
             channel.set_closed(error.clone());
         }
         unsent
-    }
-
-    /// What the peer accepts is known from its description.
-    pub(super) fn update_max_message(&self) {
-        let limit = self.session.channels().remote_max_message();
-        self.shared.max_message.store(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 }
 

@@ -25,7 +25,7 @@ async fn the_peer_sees_the_properties_of_a_channel() {
         ChannelOptions { ordered: false, ..ChannelOptions::default() },
         ChannelOptions { ordered: false, max_retransmits: Some(3), ..ChannelOptions::default() },
         ChannelOptions { max_packet_life_time: Some(Duration::from_millis(250)), ..ChannelOptions::default() },
-        ChannelOptions { priority: Priority::High, ..ChannelOptions::default() },
+        ChannelOptions { priority: Priority::HIGH, ..ChannelOptions::default() },
     ];
     for (number, options) in cases.into_iter().enumerate() {
         let label = format!("канал {number}");

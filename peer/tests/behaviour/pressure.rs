@@ -91,14 +91,17 @@ async fn empty_messages_are_bounded_too() {
 }
 
 #[tokio::test]
-async fn a_message_larger_than_the_buffer_goes_when_nothing_else_waits() {
+async fn a_message_as_large_as_the_buffer_goes_and_a_larger_one_does_not() {
     let pair = Pair::with(Config { send_buffer: 50_000, ..config() }).await;
     for number in 0..3 {
-        within(pair.here.send(pattern(200_000, number))).await.unwrap();
+        within(pair.here.send(pattern(50_000, number))).await.unwrap();
     }
     for number in 0..3 {
-        assert_eq!(recv(&pair.there).await.into_bytes(), pattern(200_000, number));
+        assert_eq!(recv(&pair.there).await.into_bytes(), pattern(50_000, number));
     }
+    let error = within(pair.here.send(pattern(50_001, 0))).await.unwrap_err();
+    assert!(matches!(error, Error::MessageTooLarge { len: 50_001, limit: 50_000 }), "{error:?}");
+    assert!(error.to_string().contains("`Config::send_buffer`"), "{error}");
 }
 
 #[tokio::test]
