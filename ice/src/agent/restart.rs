@@ -70,14 +70,13 @@ impl Generation {
 }
 
 impl Agent {
-    /// Begins anew with fresh credentials, which are to be told to the other side together with the candidates, all of
-    /// which come again as events. Until a new pair is selected the old one carries the data, and checks that still use
-    /// the old credentials are answered.
-    pub fn restart(&mut self, now: Instant) {
+    /// Begins anew with `local`, fresh credentials ([`Credentials::random`]) that are to be told to the other side together
+    /// with the candidates, all of which come again as events. Until a new pair is selected the old one carries the
+    /// data, and checks that still use the old credentials are answered.
+    pub fn restart(&mut self, now: Instant, local: Credentials) {
         if self.state == crate::ConnectionState::Closed {
             return;
         }
-        let local = Credentials::random(&mut self.rng);
         debug!(ufrag = %local.ufrag, "restart");
         self.begin_generation(local);
         self.gather_again(now);
