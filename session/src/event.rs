@@ -22,6 +22,10 @@ pub enum Event {
     IceCandidateError {
         /// Its address.
         server: SocketAddr,
+        /// The socket that asked it.
+        local: SocketAddr,
+        /// The code of its answer, 701 where none came (as in `RTCPeerConnectionIceErrorEvent`).
+        code: u16,
         /// What went wrong.
         reason: String,
     },
@@ -37,6 +41,18 @@ pub enum Event {
     Resolve(String),
     /// Something happened to data channels.
     Channel(datachannel::Event),
-    /// DTLS ended, and the session with it.
-    Ended(dtls::Error),
+    /// The session is over, and nobody here asked for it.
+    Ended(Ended),
+}
+
+/// Why a session ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The peer closed DTLS, or DTLS failed.
+    #[error(transparent)]
+    Dtls(#[from] dtls::Error),
+    /// DTLS could not begin with this configuration.
+    #[error(transparent)]
+    Config(#[from] dtls::ConfigError),
 }

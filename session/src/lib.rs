@@ -80,7 +80,7 @@ mod transport;
 pub use config::Config;
 pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
-pub use event::Event;
+pub use event::{Ended, Event};
 pub use negotiation::OfferOptions;
 pub use session::Session;
 pub use state::{ConnectionState, DtlsState, SignalingState};

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use crate::negotiation::{Applied, Negotiation};
 use crate::transport::{Heard, Transport};
 use crate::{
-    Config, ConnectionState, DtlsState, Error, Event, IceCandidate, OfferOptions, SessionDescription, SignalingState,
+    Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, OfferOptions, SessionDescription, SignalingState,
     Stats,
 };
 
@@ -65,7 +65,7 @@ impl Session {
         let mut channels = config.channels.clone();
         channels.sctp.max_packet = config.mtu.saturating_sub(dtls::MAX_OVERHEAD);
         Self {
-            negotiation: Negotiation::new(StdRng::from_seed(child(&mut rng)), &config, channels.sctp.max_message),
+            negotiation: Negotiation::new(StdRng::from_seed(child(&mut rng)), &config),
             transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
             channels: Channels::new(channels, now, child(&mut rng)),
             life: Life::Open,
@@ -116,7 +116,7 @@ impl Session {
             self.transport.ice.set_role(now, role);
         }
         if let Some(local) = applied.restart {
-            self.transport.ice.restart(now, local);
+            self.transport.ice.restart_with(now, local);
         }
         if let Some(remote) = applied.remote_ice {
             if let Some(credentials) = remote.credentials {
@@ -398,11 +398,17 @@ impl Session {
             Heard::Connected(role) => self.channels.connect(now, role_of(role)),
             Heard::Ended(error) => {
                 tracing::debug!(%error, "DTLS ended");
-                self.channels.abort(now);
-                self.events.push_back(Event::Ended(error));
-                self.finish();
+                self.end(now, Ended::Dtls(error));
             }
+            Heard::Misconfigured(error) => self.end(now, Ended::Config(error)),
         }
+    }
+
+    /// The layers beneath are gone: channels end with what has arrived, and the session with them.
+    fn end(&mut self, now: Instant, why: Ended) {
+        self.channels.abort(now);
+        self.events.push_back(Event::Ended(why));
+        self.say_goodbye(now);
     }
 
     fn hear_ice(&mut self, event: ice::Event) {
@@ -420,8 +426,8 @@ impl Session {
             ice::Event::State(state) => self.events.push_back(Event::IceConnectionState(state)),
             ice::Event::Selected { local, remote } => self.events.push_back(Event::SelectedPair { local, remote }),
             ice::Event::Resolve(name) => self.events.push_back(Event::Resolve(name)),
-            ice::Event::GatheringError { server, reason } => {
-                self.events.push_back(Event::IceCandidateError { server, reason });
+            ice::Event::GatheringError { server, local, code, reason } => {
+                self.events.push_back(Event::IceCandidateError { server, local, code, reason });
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The path and the keys: ICE finds the way, DTLS secures it, and what is inside goes to the layer above.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -19,14 +18,15 @@ pub(crate) struct Security {
 /// What became of DTLS; each state owns what it needs.
 ///
 /// ```text
-/// Waiting --descriptions agree, a path works--> Running --close_notify, alert, timeout--> Ended
-///    |  keeps the peer's first datagrams           ^
-///    +---------------------------------------------+
+/// Waiting --descriptions agree, a path works--> Running --close, alert, timeout--> Ended
+///    |  keeps the peer's first datagrams                                             ^
+///    +--close------------------------------------------------------------------------+
 /// ```
 enum Secure {
-    Waiting { security: Option<Security>, early: VecDeque<(Route, Vec<u8>)> },
+    Waiting { security: Option<Security>, early: Vec<Vec<u8>> },
     Running { security: Security, connection: Box<dtls::Connection> },
-    Ended { error: dtls::Error },
+    /// `connection` still has last words to send; `error` says why, if nobody here asked for the end.
+    Ended { error: Option<dtls::Error>, connection: Option<Box<dtls::Connection>> },
 }
 
 /// ICE and DTLS of one connection, and the demultiplexer between them.
@@ -54,13 +54,15 @@ pub(crate) enum Heard {
     /// Keys are agreed, and the peer is who its description said.
     Connected(dtls::Role),
     Ended(dtls::Error),
+    /// DTLS cannot even begin.
+    Misconfigured(dtls::ConfigError),
 }
 
 impl Transport {
     pub(crate) fn new(config: &Config, now: Instant, ice_seed: [u8; 32], dtls_seed: [u8; 32]) -> Self {
         Self {
             ice: ice::Agent::new(config.ice.clone(), now, ice_seed),
-            secure: Secure::Waiting { security: None, early: VecDeque::new() },
+            secure: Secure::Waiting { security: None, early: Vec::new() },
             settings: Settings {
                 identity: config.identity.clone(),
                 key_log: config.key_log.clone(),
@@ -93,8 +95,8 @@ impl Transport {
             Secure::Waiting { .. } => DtlsState::New,
             Secure::Running { connection, .. } if connection.is_connected() => DtlsState::Connected,
             Secure::Running { .. } => DtlsState::Connecting,
-            Secure::Ended { error: dtls::Error::PeerClosed | dtls::Error::Closed } => DtlsState::Closed,
-            Secure::Ended { .. } => DtlsState::Failed,
+            Secure::Ended { error: None | Some(dtls::Error::PeerClosed), .. } => DtlsState::Closed,
+            Secure::Ended { error: Some(_), .. } => DtlsState::Failed,
         }
     }
 
@@ -128,7 +130,7 @@ impl Transport {
                 self.stats.unchecked_dropped += 1;
                 tracing::debug!(%remote, "dropped DTLS from an address without a passed check");
             }
-            Protocol::Dtls => self.handle_dtls(now, route, datagram, on_plaintext),
+            Protocol::Dtls => self.handle_dtls(now, datagram, on_plaintext),
             Protocol::Zrtp
             | Protocol::TurnChannel
             | Protocol::Quic
@@ -138,12 +140,12 @@ impl Transport {
         }
     }
 
-    fn handle_dtls(&mut self, now: Instant, route: Route, datagram: &mut [u8], on_plaintext: impl FnMut(&mut [u8])) {
+    fn handle_dtls(&mut self, now: Instant, datagram: &mut [u8], on_plaintext: impl FnMut(&mut [u8])) {
         match &mut self.secure {
             Secure::Running { connection, .. } => connection.handle_datagram(now, datagram, on_plaintext),
             Secure::Waiting { early, .. } => {
                 if early.len() < self.settings.early_datagrams {
-                    early.push_back((route, datagram.to_vec()));
+                    early.push(datagram.to_vec());
                 } else {
                     self.stats.early_dropped += 1;
                 }
@@ -168,24 +170,17 @@ impl Transport {
             dtls::Config::new(self.settings.identity.clone(), agreed.role, agreed.peer_fingerprints.clone());
         config.mtu = self.settings.mtu;
         config.rtt = self.ice.rtt();
-        config.key_log = self.settings.key_log.clone();
+        config.key_log.clone_from(&self.settings.key_log);
         let (security, early) = (agreed.clone(), std::mem::take(early));
-        match dtls::Connection::new(config, now, self.seed) {
-            Ok(connection) => {
-                let mut connection = Box::new(connection);
-                for (_, mut datagram) in early {
-                    connection.handle_datagram(now, &mut datagram, &mut on_plaintext);
-                }
-                self.secure = Secure::Running { security, connection };
-                Some(Heard::Connecting)
-            }
-            Err(error) => Some(self.end(dtls::Error::from(error))),
+        let mut connection = match dtls::Connection::new(config, now, self.seed) {
+            Ok(connection) => Box::new(connection),
+            Err(error) => return Some(Heard::Misconfigured(error)),
+        };
+        for mut datagram in early {
+            connection.handle_datagram(now, &mut datagram, &mut on_plaintext);
         }
-    }
-
-    fn end(&mut self, error: dtls::Error) -> Heard {
-        self.secure = Secure::Ended { error: error.clone() };
-        Heard::Ended(error)
+        self.secure = Secure::Running { security, connection };
+        Some(Heard::Connecting)
     }
 
     pub(crate) fn poll(&mut self) -> Option<Heard> {
@@ -195,7 +190,19 @@ impl Transport {
         let Secure::Running { connection, security } = &mut self.secure else { return None };
         match connection.poll_event()? {
             dtls::Event::Connected => Some(Heard::Connected(security.role)),
-            dtls::Event::Closed(error) => Some(Heard::Ended(error)),
+            dtls::Event::Closed(error) => {
+                self.end(Some(error.clone()));
+                Some(Heard::Ended(error))
+            }
+        }
+    }
+
+    fn end(&mut self, error: Option<dtls::Error>) {
+        let ended = Secure::Ended { error, connection: None };
+        if let Secure::Running { connection, .. } = std::mem::replace(&mut self.secure, ended)
+            && let Secure::Ended { connection: last, .. } = &mut self.secure
+        {
+            *last = Some(connection);
         }
     }
 
@@ -207,11 +214,21 @@ impl Transport {
         append: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Option<Route> {
         let before = buf.len();
-        let route = self.ice.poll_transmit(now, buf).or_else(|| {
-            let Secure::Running { connection, .. } = &mut self.secure else { return None };
-            let route = self.ice.route()?;
-            (connection.poll_transmit(now, buf) || connection.seal(buf, append)).then_some(route)
-        })?;
+        let route = match &mut self.secure {
+            Secure::Ended { connection, .. } => {
+                // Nothing but last words, along the path that was in use.
+                let route = self.ice.route()?;
+                connection.as_mut().is_some_and(|connection| connection.poll_transmit(now, buf)).then_some(route)?
+            }
+            Secure::Waiting { .. } => self.ice.poll_transmit(now, buf)?,
+            Secure::Running { connection, .. } => match self.ice.poll_transmit(now, buf) {
+                Some(route) => route,
+                None => {
+                    let route = self.ice.route()?;
+                    (connection.poll_transmit(now, buf) || connection.seal(buf, append)).then_some(route)?
+                }
+            },
+        };
         self.stats.datagrams_sent += 1;
         self.stats.bytes_sent += (buf.len() - before) as u64;
         Some(route)
@@ -228,10 +245,11 @@ impl Transport {
     /// Says goodbye to the peer's DTLS, if there is one.
     pub(crate) fn close_dtls(&mut self, now: Instant) {
         match &mut self.secure {
-            Secure::Running { connection, .. } => connection.close(now),
-            Secure::Waiting { .. } => {
-                self.end(dtls::Error::Closed);
+            Secure::Running { connection, .. } => {
+                connection.close(now);
+                self.end(None);
             }
+            Secure::Waiting { .. } => self.end(None),
             Secure::Ended { .. } => {}
         }
     }

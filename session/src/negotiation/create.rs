@@ -1,9 +1,11 @@
 //! Making offers and answers (RFC 8829, sections 5.2 and 5.3).
 
+use sdp::Setup;
+
 use crate::transport::Transport;
 use crate::{Error, OfferOptions, SdpKind, SessionDescription, SignalingState};
 
-use super::local::{Local, Setup};
+use super::local::{Local, answer_to};
 use super::{Created, Negotiation, Purpose, Section};
 
 impl Negotiation {
@@ -24,7 +26,7 @@ impl Negotiation {
         }
         let restart = (self.current_local.is_some() && (options.ice_restart || self.wants_restart))
             .then(|| ice::Credentials::random(&mut self.rng));
-        let setup = Setup::ActPass;
+        let setup = Setup::Actpass;
         let local = Local { kind: SdpKind::Offer, version: self.version, sections: self.offered_sections(), setup };
         let created = self.created(transport, local, restart);
         let sdp = created.sdp.clone();
@@ -43,7 +45,7 @@ impl Negotiation {
                 mid,
                 media: "application".into(),
                 protocol: "UDP/DTLS/SCTP".into(),
-                formats: "webrtc-datachannel".into(),
+                formats: vec!["webrtc-datachannel".into()],
                 bundled: true,
                 purpose: Purpose::Channels,
             });
@@ -59,7 +61,7 @@ impl Negotiation {
             return Err(self.wrong("create an answer", "set the peer's offer as the remote description first"));
         };
         let role = transport.security().map(|security| security.role);
-        let setup = Setup::answer_to(offer.setup(), role.unwrap_or(self.preferred_role));
+        let setup = answer_to(offer.setup(), role.unwrap_or(self.preferred_role));
         let local = Local { kind: SdpKind::Answer, version: self.version, sections: offer.answered_sections(), setup };
         let created = self.created(transport, local, None);
         let sdp = created.sdp.clone();

@@ -1,53 +1,36 @@
 //! Our own descriptions: what they say, and candidates as they come to be known.
 
-use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use sdp::{Attribute, Connection, Description, Group, Media, Setup};
 
 use crate::transport::Transport;
 use crate::{IceCandidate, SdpKind, SessionDescription};
 
 use super::{Negotiation, Purpose, Section};
 
-/// Who opens DTLS (`a=setup`, RFC 8842, section 5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Setup {
-    /// Only in offers: the answerer chooses.
-    ActPass,
-    Active,
-    Passive,
+/// What we answer: the other role than the peer's, or the preferred one where it leaves the choice (RFC 8842,
+/// section 5.2).
+pub(super) const fn answer_to(offer: Setup, preferred: dtls::Role) -> Setup {
+    match (offer, preferred) {
+        (Setup::Active, _) | (Setup::Actpass | Setup::Holdconn, dtls::Role::Server) => Setup::Passive,
+        (Setup::Passive, _) | (Setup::Actpass | Setup::Holdconn, dtls::Role::Client) => Setup::Active,
+    }
 }
 
-impl Setup {
-    /// What we answer: the other role than the peer's, or the preferred one where it leaves the choice.
-    pub(super) const fn answer_to(offer: Self, preferred: dtls::Role) -> Self {
-        match (offer, preferred) {
-            (Self::Active, _) | (Self::ActPass, dtls::Role::Server) => Self::Passive,
-            (Self::Passive, _) | (Self::ActPass, dtls::Role::Client) => Self::Active,
-        }
+/// The DTLS role of the one who answered so.
+pub(super) const fn role_of(answer: Setup) -> dtls::Role {
+    match answer {
+        Setup::Active => dtls::Role::Client,
+        Setup::Passive | Setup::Actpass | Setup::Holdconn => dtls::Role::Server,
     }
+}
 
-    /// The role of the one that said so.
-    pub(super) const fn role(self) -> dtls::Role {
-        match self {
-            Self::Active => dtls::Role::Client,
-            Self::ActPass | Self::Passive => dtls::Role::Server,
-        }
-    }
-
-    /// The role of the other one.
-    pub(super) const fn peer_role(self) -> dtls::Role {
-        match self.role() {
-            dtls::Role::Client => dtls::Role::Server,
-            dtls::Role::Server => dtls::Role::Client,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::ActPass => "actpass",
-            Self::Active => "active",
-            Self::Passive => "passive",
-        }
+/// The other role.
+pub(super) const fn opposite(role: dtls::Role) -> dtls::Role {
+    match role {
+        dtls::Role::Client => dtls::Role::Server,
+        dtls::Role::Server => dtls::Role::Client,
     }
 }
 
@@ -104,12 +87,7 @@ impl Negotiation {
         candidates: &[ice::Candidate],
         complete: bool,
     ) -> String {
-        let mut sdp = String::with_capacity(1024);
-        let Self { session_id, .. } = self;
-        line(&mut sdp, format_args!("v=0"));
-        line(&mut sdp, format_args!("o=- {session_id} {} IN IP4 127.0.0.1", local.version));
-        line(&mut sdp, format_args!("s=-"));
-        line(&mut sdp, format_args!("t=0 0"));
+        let mut description = Description::new(self.session_id, local.version);
         let bundle: Vec<&str> = local
             .sections
             .iter()
@@ -117,70 +95,66 @@ impl Negotiation {
             .filter_map(|section| section.mid.as_deref())
             .collect();
         if !bundle.is_empty() {
-            line(&mut sdp, format_args!("a=group:BUNDLE {}", bundle.join(" ")));
+            description.push(Attribute::Group(Group::bundle(bundle)));
         }
         for section in &local.sections {
-            match section.purpose {
-                Purpose::Channels => self.render_channels(&mut sdp, local, section, credentials, candidates, complete),
-                Purpose::Refused => render_refused(&mut sdp, section),
-            }
+            let mut media = match section.purpose {
+                Purpose::Channels => self.channels_media(local.setup, section, credentials, candidates, complete),
+                Purpose::Refused => section.media(0),
+            };
+            media.set_connection(match section.purpose {
+                Purpose::Channels => Connection::new(default_address(candidates).ip().to_string()),
+                Purpose::Refused => Connection::new("0.0.0.0"),
+            });
+            description.media.push(media);
         }
-        sdp
+        description.to_string()
     }
 
-    fn render_channels(
+    fn channels_media(
         &self,
-        sdp: &mut String,
-        local: &Local,
+        setup: Setup,
         section: &Section,
         credentials: &ice::Credentials,
         candidates: &[ice::Candidate],
         complete: bool,
-    ) {
-        let address = default_address(candidates);
-        let Section { media, protocol, formats, .. } = section;
-        line(sdp, format_args!("m={media} {} {protocol} {formats}", address.port()));
-        line(sdp, format_args!("c=IN {} {}", if address.is_ipv4() { "IP4" } else { "IP6" }, address.ip()));
+    ) -> Media {
+        let mut media = section.media(default_address(candidates).port());
         for candidate in candidates {
-            line(sdp, format_args!("a={candidate}"));
+            let text = candidate.to_string();
+            media.push(Attribute::Candidate(text.strip_prefix("candidate:").unwrap_or(&text).to_owned()));
         }
         if complete {
-            line(sdp, format_args!("a=end-of-candidates"));
+            media.push(Attribute::EndOfCandidates);
         }
-        line(sdp, format_args!("a=ice-ufrag:{}", credentials.ufrag));
-        line(sdp, format_args!("a=ice-pwd:{}", credentials.pwd));
-        line(sdp, format_args!("a=ice-options:trickle ice2"));
-        line(sdp, format_args!("a=fingerprint:{}", self.fingerprint));
-        line(sdp, format_args!("a=setup:{}", local.setup.name()));
-        if let Some(mid) = &section.mid {
-            line(sdp, format_args!("a=mid:{mid}"));
-        }
-        line(sdp, format_args!("a=sctp-port:5000"));
-        line(sdp, format_args!("a=max-message-size:{}", self.max_message));
+        media.push(Attribute::IceUfrag(credentials.ufrag.clone()));
+        media.push(Attribute::IcePwd(credentials.pwd.clone()));
+        media.push(Attribute::IceOptions(vec!["trickle".into(), "ice2".into()]));
+        media.push(Attribute::Fingerprint(self.fingerprint.clone()));
+        media.push(Attribute::Setup(setup));
+        media.push(Attribute::SctpPort(self.sctp_port));
+        media.push(Attribute::MaxMessageSize(self.max_message as u64));
+        media
     }
 }
 
-fn render_refused(sdp: &mut String, section: &Section) {
-    let Section { media, protocol, formats, .. } = section;
-    line(sdp, format_args!("m={media} 0 {protocol} {formats}"));
-    line(sdp, format_args!("c=IN IP4 0.0.0.0"));
-    if let Some(mid) = &section.mid {
-        line(sdp, format_args!("a=mid:{mid}"));
+impl Section {
+    /// The section with this port and its mid, and nothing else yet.
+    fn media(&self, port: u16) -> Media {
+        let mut media = Media::new(&self.media, port, &self.protocol, &self.formats);
+        if let Some(mid) = &self.mid {
+            media.push(Attribute::Mid(mid.clone()));
+        }
+        media
     }
 }
 
-/// The default destination (RFC 8839, section 4.2.1.2): of the candidates most likely to work without ICE, which are
-/// those that the most servers stand behind. Port 9 means that there is none yet (RFC 8840, section 4.1.1).
+/// The default destination (RFC 8839, section 4.2.1.2): of the candidates the one most likely to work without ICE,
+/// which has the lowest priority. Port 9 means that there is none yet (RFC 8840, section 4.1.1).
 fn default_address(candidates: &[ice::Candidate]) -> SocketAddr {
     candidates
         .iter()
-        .rev()
         .min_by_key(|candidate| candidate.priority)
-        .and_then(ice::Candidate::socket_addr)
+        .and_then(|candidate| candidate.address.ip())
         .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9))
-}
-
-fn line(sdp: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = write!(sdp, "{text}\r\n");
 }

@@ -38,7 +38,7 @@ struct Section {
     /// `application`, `audio`, …, as the offer had it.
     media: String,
     protocol: String,
-    formats: String,
+    formats: Vec<String>,
     /// Whether it is in the BUNDLE group of the offer.
     bundled: bool,
     purpose: Purpose,
@@ -62,6 +62,7 @@ pub(crate) struct Negotiation {
     rng: StdRng,
     preferred_role: dtls::Role,
     max_message: usize,
+    sctp_port: u16,
     fingerprint: String,
     wants_channels: bool,
     wants_restart: bool,
@@ -103,7 +104,7 @@ pub(crate) struct Applied {
 }
 
 impl Negotiation {
-    pub(crate) fn new(mut rng: StdRng, config: &Config, max_message: usize) -> Self {
+    pub(crate) fn new(mut rng: StdRng, config: &Config) -> Self {
         Self {
             state: SignalingState::Stable,
             // RFC 8829, section 5.2.1: a 64-bit number with the highest bit 0.
@@ -111,7 +112,8 @@ impl Negotiation {
             version: 0,
             rng,
             preferred_role: config.dtls_role,
-            max_message,
+            max_message: config.channels.sctp.max_message,
+            sctp_port: config.channels.sctp.local_port,
             fingerprint: config.identity.fingerprint(dtls::HashAlgorithm::Sha256).to_string(),
             wants_channels: false,
             wants_restart: false,

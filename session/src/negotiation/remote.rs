@@ -1,15 +1,14 @@
 //! The peer's descriptions: what of them matters here, and what makes one unusable.
 
-use sdp::{Description, Media};
+use sdp::{Description, Media, Setup};
 
 use crate::transport::Security;
 use crate::{Error, IceCandidate, SdpKind, SessionDescription};
 
-use super::local::Setup;
 use super::{Negotiation, Purpose, Section};
 
 /// What a peer that says nothing of it accepts, in bytes (RFC 8841, section 6).
-const DEFAULT_MAX_MESSAGE: usize = 65_536;
+const DEFAULT_MAX_MESSAGE: u64 = 65_536;
 /// What peers of before RFC 8841 mean when they name no port.
 const DEFAULT_SCTP_PORT: u16 = 5000;
 
@@ -54,11 +53,10 @@ impl Remote {
         let kind = description.kind;
         let parsed: Description =
             description.sdp.parse().map_err(|error| Error::Description { kind, error })?;
-        let bundle = parsed.bundle();
         let mut sections: Vec<RemoteSection> = Vec::with_capacity(parsed.media.len());
         for media in &parsed.media {
             let has_channels = sections.iter().any(|earlier| earlier.channels.is_some());
-            let section = read_section(kind, &parsed, media, &bundle, has_channels)?;
+            let section = read_section(kind, &parsed, media, has_channels)?;
             if let Some(mid) = &section.section.mid
                 && sections.iter().any(|earlier| earlier.section.mid.as_ref() == Some(mid))
             {
@@ -66,7 +64,7 @@ impl Remote {
             }
             sections.push(section);
         }
-        Ok(Self { description: description.clone(), lite: parsed.is_ice_lite(), sections })
+        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), sections })
     }
 
     pub(super) fn channels(&self) -> Option<&ChannelSection> {
@@ -79,7 +77,7 @@ impl Remote {
 
     /// What was said about DTLS roles; a peer without data channels has no need of one.
     pub(super) fn setup(&self) -> Setup {
-        self.channels().map_or(Setup::ActPass, |channels| channels.setup)
+        self.channels().map_or(Setup::Actpass, |channels| channels.setup)
     }
 
     /// What DTLS needs to know, when our role is `role`.
@@ -148,7 +146,7 @@ impl Remote {
                 return Err(self.unacceptable(format!("media section {index} has the mid {theirs}, not {ours}")));
             }
         }
-        if self.channels().is_some_and(|channels| channels.setup == Setup::ActPass) {
+        if self.channels().is_some_and(|channels| channels.setup == Setup::Actpass) {
             return Err(self.unacceptable("an answer says `a=setup:active` or `a=setup:passive`, not `actpass`".into()));
         }
         Ok(())
@@ -210,71 +208,59 @@ fn read_section(
     kind: SdpKind,
     description: &Description,
     media: &Media,
-    bundle: &[&str],
     has_channels: bool,
 ) -> Result<RemoteSection, Error> {
     let mid = media.mid().map(str::to_owned);
-    let bundled = mid.as_deref().is_some_and(|mid| bundle.contains(&mid));
-    let refused = media.port == 0 && !media.is_bundle_only();
-    let wanted = !refused && !has_channels && is_data_channel(media);
-    let channels = wanted.then(|| read_channels(kind, description, media, bundled, bundle)).transpose()?;
-    let purpose = if channels.is_some() { Purpose::Channels } else { Purpose::Refused };
+    let bundled = mid.as_ref().is_some_and(|mid| description.bundles().any(|bundle| bundle.mids.contains(mid)));
+    let wanted = !media.is_rejected() && !has_channels && media.is_data_channels();
+    let channels = wanted.then(|| read_channels(kind, description, media)).transpose()?;
     let section = Section {
         mid,
-        media: media.kind.to_string(),
-        protocol: media.protocol.to_string(),
-        formats: media.formats.join(" "),
+        media: media.kind().to_owned(),
+        protocol: media.protocol().to_owned(),
+        formats: media.formats().to_vec(),
         bundled,
-        purpose,
+        purpose: if channels.is_some() { Purpose::Channels } else { Purpose::Refused },
     };
-    Ok(RemoteSection { section, refused, channels })
+    Ok(RemoteSection { section, refused: media.is_rejected(), channels })
 }
 
-/// `UDP/DTLS/SCTP webrtc-datachannel` (RFC 8841), and `DTLS/SCTP 5000` of the drafts before it.
-fn is_data_channel(media: &Media) -> bool {
-    let by_rfc = matches!(media.protocol.as_str(), "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP")
-        && media.formats.iter().any(|format| format == "webrtc-datachannel");
-    media.kind == "application" && (by_rfc || media.protocol == "DTLS/SCTP")
-}
-
-fn read_channels(
-    kind: SdpKind,
-    description: &Description,
-    media: &Media,
-    bundled: bool,
-    bundle: &[&str],
-) -> Result<ChannelSection, Error> {
+fn read_channels(kind: SdpKind, description: &Description, media: &Media) -> Result<ChannelSection, Error> {
     let missing = |attribute: &str| Error::Unacceptable {
         kind,
         problem: format!("the media section for data channels has no `a={attribute}`"),
     };
-    // A bundled section shares the transport of the group's first one (RFC 9143, section 7.1.3).
-    let tagged = bundle.first().filter(|_| bundled).and_then(|mid| description.media_by_mid(mid));
-    let shared = |name| {
-        description.effective(media, name).or_else(|| tagged.and_then(|tagged| description.effective(tagged, name)))
+    // A bundled section shares the transport of the group's tagged one, whatever it says itself.
+    let tagged = description.transport(media);
+    let ufrag = description.ice_ufrag(media).or_else(|| description.ice_ufrag(tagged));
+    let pwd = description.ice_pwd(media).or_else(|| description.ice_pwd(tagged));
+    let credentials = ice::Credentials {
+        ufrag: ufrag.ok_or_else(|| missing("ice-ufrag"))?.to_owned(),
+        pwd: pwd.ok_or_else(|| missing("ice-pwd"))?.to_owned(),
     };
-    let ufrag = shared("ice-ufrag").ok_or_else(|| missing("ice-ufrag"))?;
-    let pwd = shared("ice-pwd").ok_or_else(|| missing("ice-pwd"))?;
-    let credentials = ice::Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() };
     if !credentials.is_well_formed() {
         let problem = "`a=ice-ufrag` has 4 to 256 characters and `a=ice-pwd` 22 to 256, of A-Z a-z 0-9 + /".into();
         return Err(Error::Unacceptable { kind, problem });
     }
-    let fingerprints = read_fingerprints(kind, description, media, tagged)?;
     let mut candidates = read_candidates(media);
-    if let Some(tagged) = tagged.filter(|tagged| tagged.mid() != media.mid()) {
+    if media.mid() != tagged.mid() {
         candidates.extend(read_candidates(tagged));
     }
-    let trickles = shared("ice-options").is_some_and(|options| options.split(' ').any(|option| option == "trickle"));
-    let ended = media.has("end-of-candidates") || description.has("end-of-candidates");
+    let setup = description.setup(media).or_else(|| description.setup(tagged)).unwrap_or(Setup::Actpass);
+    if setup == Setup::Holdconn {
+        let problem = "`a=setup:holdconn` leaves nobody to open DTLS; actpass, active or passive would".into();
+        return Err(Error::Unacceptable { kind, problem });
+    }
+    let trickles = description.has_ice_option(media, "trickle") || description.has_ice_option(tagged, "trickle");
+    let max_message = media.max_message_size().unwrap_or(DEFAULT_MAX_MESSAGE);
     Ok(ChannelSection {
         credentials,
-        fingerprints,
-        setup: read_setup(kind, shared("setup"))?,
+        fingerprints: read_fingerprints(kind, description, media, tagged)?,
+        setup,
         candidates,
-        complete: ended || !trickles,
-        sctp_port: read_sctp_port(media),
-        max_message: media.max_message_size().unwrap_or(DEFAULT_MAX_MESSAGE),
+        complete: description.end_of_candidates(media) || !trickles,
+        sctp_port: media.sctp_port().unwrap_or(DEFAULT_SCTP_PORT),
+        max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
     })
 }
 
@@ -283,13 +269,11 @@ fn read_fingerprints(
     kind: SdpKind,
     description: &Description,
     media: &Media,
-    tagged: Option<&Media>,
+    tagged: &Media,
 ) -> Result<Vec<dtls::Fingerprint>, Error> {
-    let mut texts: Vec<&str> = description.effective_all(media, "fingerprint");
-    if texts.is_empty()
-        && let Some(tagged) = tagged
-    {
-        texts = description.effective_all(tagged, "fingerprint");
+    let mut texts: Vec<&str> = description.fingerprints(media).collect();
+    if texts.is_empty() {
+        texts.extend(description.fingerprints(tagged));
     }
     let mut problem = "it has no `a=fingerprint`, so the peer could be anybody".to_owned();
     let mut fingerprints = Vec::new();
@@ -304,35 +288,8 @@ fn read_fingerprints(
 
 /// Candidates of a section. One that does not parse is no reason to refuse the others.
 fn read_candidates(media: &Media) -> Vec<ice::Candidate> {
-    media
-        .all("candidate")
-        .filter_map(|text| match parse_candidate(&format!("candidate:{text}")) {
-            Ok(candidate) => Some(candidate),
-            Err(error) => {
-                tracing::debug!(%error, "ignored a candidate");
-                None
-            }
-        })
-        .collect()
-}
-
-/// Absent means that the choice is ours, as for those who do not know RFC 8842.
-fn read_setup(kind: SdpKind, setup: Option<&str>) -> Result<Setup, Error> {
-    match setup {
-        None | Some("actpass") => Ok(Setup::ActPass),
-        Some("active") => Ok(Setup::Active),
-        Some("passive") => Ok(Setup::Passive),
-        Some(other) => {
-            let problem = format!("`a=setup:{other}` is not one of actpass, active and passive");
-            Err(Error::Unacceptable { kind, problem })
-        }
-    }
-}
-
-/// `a=sctp-port` (RFC 8841, section 5), or where the drafts before it had the port.
-fn read_sctp_port(media: &Media) -> u16 {
-    let by_draft = || media.formats.first().and_then(|format| format.parse().ok());
-    media.sctp_port().or_else(by_draft).unwrap_or(DEFAULT_SCTP_PORT)
+    let parsed = media.candidates().map(|text| parse_candidate(&format!("candidate:{text}")));
+    parsed.filter_map(|candidate| candidate.inspect_err(|error| tracing::debug!(%error, "ignored")).ok()).collect()
 }
 
 fn name(mid: Option<&String>) -> String {

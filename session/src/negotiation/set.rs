@@ -3,6 +3,7 @@
 use crate::transport::{Security, Transport};
 use crate::{Error, SdpKind, SessionDescription, SignalingState};
 
+use super::local::{opposite, role_of};
 use super::remote::Remote;
 use super::{Applied, Created, Negotiation};
 
@@ -46,7 +47,7 @@ impl Negotiation {
         created.local.kind = description.kind;
         let mut applied = Applied::default();
         if let Some(offer) = &self.pending_remote {
-            applied.security = offer.security(created.local.setup.role());
+            applied.security = offer.security(role_of(created.local.setup));
         }
         self.pending_local = Some(created.local);
         if next == SignalingState::Stable {
@@ -121,7 +122,7 @@ impl Negotiation {
             (Some(_), None) => false,
         };
         self.apply_remote(&remote, &mut applied, news);
-        applied.security = remote.security(remote.setup().peer_role());
+        applied.security = remote.security(opposite(role_of(remote.setup())));
         let next = if remote.description.kind == SdpKind::Answer {
             SignalingState::Stable
         } else {
