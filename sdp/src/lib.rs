@@ -9,8 +9,9 @@
 //! (sources and tracks), 8851 and 8853 (simulcast).
 //!
 //! Left out on purpose: meaning that belongs to others (candidates, fingerprints and SCTP chunks stay text; offers
-//! and answers are made where the peer connection is), the obsolete attributes `cat` and `keywds`, `a=crypto` and
-//! `a=imageattr` (kept as [`Attribute::Other`]), texts in other encodings than UTF-8, and numbers beyond 64 bits.
+//! and answers are made where the peer connection is); types for attributes that WebRTC does not use (`cat`, `keywds`,
+//! `tool`, `orient`, `type`, `charset`, `lang`, `sdplang`, `crypto`, `imageattr` are [`Attribute::Other`] and lose
+//! nothing); texts in other encodings than UTF-8; numbers beyond 64 bits.
 //!
 //! ```
 //! use sdp::{Attribute, Connection, Description, Group, Media, Setup};

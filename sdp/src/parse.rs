@@ -168,10 +168,15 @@ fn in_order(lines: &[Line], field: &Field, in_media: bool) -> Result<(), Expecte
 
 /// Splits off blank lines at the end, which come with copying and pasting. They are kept, but are no lines.
 fn split_trailing_blank(text: &str) -> (&str, &str) {
-    let content = text.trim_end_matches(['\r', '\n']);
-    let rest = text.strip_prefix(content).unwrap_or_default();
-    let end = if rest.starts_with("\r\n") { 2 } else { usize::from(rest.starts_with('\n')) };
-    text.split_at_checked(content.len() + end).unwrap_or((text, ""))
+    let mut body = text;
+    while let Some(rest) = body.strip_suffix("\r\n").or_else(|| body.strip_suffix('\n')) {
+        // What is left must still end a line, or be nothing: else this was the end of the last line.
+        if !rest.is_empty() && !rest.ends_with('\n') {
+            break;
+        }
+        body = rest;
+    }
+    text.split_at_checked(body.len()).unwrap_or((text, ""))
 }
 
 /// The lines with their ends. A CR that no LF follows stays in the line, where the grammar refuses it.
