@@ -14,6 +14,7 @@ pub struct Credentials {
 
 impl Credentials {
     /// Draws fresh ones: 48 bits of fragment and 144 bits of password, where RFC 8445, section 5.3 asks for 24 and 128.
+    #[must_use]
     pub fn random(rng: &mut impl Rng) -> Self {
         Self { ufrag: random_text(rng, 8), pwd: random_text(rng, 24) }
     }

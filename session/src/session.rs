@@ -116,7 +116,7 @@ impl Session {
             self.transport.ice.set_role(now, role);
         }
         if let Some(local) = applied.restart {
-            self.transport.ice.restart_with(now, local);
+            self.transport.ice.restart(now, local);
         }
         if let Some(remote) = applied.remote_ice {
             if let Some(credentials) = remote.credentials {

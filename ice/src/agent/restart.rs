@@ -70,17 +70,10 @@ impl Generation {
 }
 
 impl Agent {
-    /// Begins anew with fresh credentials, which are to be told to the other side together with the candidates, all of
-    /// which come again as events. Until a new pair is selected the old one carries the data, and checks that still use
-    /// the old credentials are answered.
-    pub fn restart(&mut self, now: Instant) {
-        let local = Credentials::random(&mut self.rng);
-        self.restart_with(now, local);
-    }
-
-    /// The same with credentials from [`Credentials::random`], for an offer that had to tell them before it is certain
-    /// that it will be made (RFC 8829, section 5.2.1).
-    pub fn restart_with(&mut self, now: Instant, local: Credentials) {
+    /// Begins anew with `local`, fresh credentials ([`Credentials::random`]) that are to be told to the other side together
+    /// with the candidates, all of which come again as events. Until a new pair is selected the old one carries the
+    /// data, and checks that still use the old credentials are answered.
+    pub fn restart(&mut self, now: Instant, local: Credentials) {
         if self.state == crate::ConnectionState::Closed {
             return;
         }
