@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use sdp::{Description, Field, Limits, Line};
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = Limits { size: 1 << 16, lines: 2_000, media: 200 };
+    let limits = Limits { size: 1 << 16, lines: 2_000, line: 1 << 14, media: 200 };
     let Ok(description) = Description::from_bytes(bytes, &limits) else { return };
     let text = description.to_string();
     assert_eq!(text.as_bytes(), bytes, "written back otherwise than read");

@@ -152,6 +152,10 @@ pub struct MediaLine {
     pub formats: Vec<String>,
 }
 
+/// Most formats of a section. RTP has 128 payload types; whoever looks up each format among the attributes must not
+/// be made to do it a million times.
+const MOST_FORMATS: usize = 256;
+
 impl FromStr for MediaLine {
     type Err = Expected;
 
@@ -170,8 +174,13 @@ impl FromStr for MediaLine {
         if ports == Some(0) || !protocol.split('/').all(is_token) {
             return Err(Expected(EXPECTED));
         }
-        let formats = fields.map(|format| token(format, EXPECTED)).collect::<Result<Vec<_>, _>>()?;
-        if formats.is_empty() { Err(Expected(EXPECTED)) } else { Ok(Self { kind, port, ports, protocol, formats }) }
+        let formats =
+            fields.take(MOST_FORMATS + 1).map(|format| token(format, EXPECTED)).collect::<Result<Vec<_>, _>>()?;
+        match formats.len() {
+            0 => Err(Expected(EXPECTED)),
+            1..=MOST_FORMATS => Ok(Self { kind, port, ports, protocol, formats }),
+            _ => Err(Expected("m= with at most 256 formats")),
+        }
     }
 }
 
@@ -336,6 +345,8 @@ mod tests {
             assert!(not.parse::<MediaLine>().is_err(), "{not:?}");
         }
         assert!("audio 9 RTP//AVP 0".parse::<MediaLine>().is_err());
+        assert!(format!("audio 9 RTP/AVP{}", " 0".repeat(256)).parse::<MediaLine>().is_ok());
+        assert!(format!("audio 9 RTP/AVP{}", " 0".repeat(257)).parse::<MediaLine>().is_err());
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! Left out on purpose: meaning that belongs to others (candidates, fingerprints and SCTP chunks stay text; offers
 //! and answers are made where the peer connection is); types for attributes that WebRTC does not use (`cat`, `keywds`,
 //! `tool`, `orient`, `type`, `charset`, `lang`, `sdplang`, `crypto`, `imageattr` are [`Attribute::Other`] and lose
-//! nothing); texts in other encodings than UTF-8; numbers beyond 64 bits.
+//! nothing); texts in other encodings than UTF-8; numbers beyond 64 bits; more than 256 formats in
+//! a section.
 //!
 //! ```
 //! use sdp::{Attribute, Connection, Description, Group, Media, Setup};

@@ -12,13 +12,15 @@ pub struct Limits {
     pub size: usize,
     /// Lines of the whole text; 16,384 unless changed.
     pub lines: usize,
+    /// Bytes of one line; 65,536 unless changed.
+    pub line: usize,
     /// Media sections; 1,024 unless changed.
     pub media: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { size: 1 << 20, lines: 1 << 14, media: 1 << 10 }
+        Self { size: 1 << 20, lines: 1 << 14, line: 1 << 16, media: 1 << 10 }
     }
 }
 
@@ -41,7 +43,8 @@ impl Description {
             return Err(Error::new(1, text, "a description within the limit on its size"));
         }
         let (body, blank) = split_trailing_blank(text);
-        let mut reader = Reader { description: Self::empty(blank), limits, number: 0, stage: Stage::Version };
+        let description = Self::empty(blank);
+        let mut reader = Reader { description, limits, number: 0, stage: Stage::Version, last: None };
         for (line, end) in lines(body) {
             reader.number += 1;
             reader.line(line, end).map_err(|Expected(expected)| Error::new(reader.number, line, expected))?;
@@ -113,12 +116,18 @@ struct Reader<'l> {
     /// Of the line that is being read, from 1.
     number: usize,
     stage: Stage,
+    /// Where the last line that has a place in the order stands in its section. Kept, so that thousands of unknown
+    /// lines are not walked again and again.
+    last: Option<usize>,
 }
 
 impl Reader<'_> {
     fn line(&mut self, text: &str, end: LineEnd) -> Result<(), Expected> {
         if self.number > self.limits.lines {
             return Err(Expected("a description within the limit on its lines"));
+        }
+        if text.len() > self.limits.line {
+            return Err(Expected("a line within the limit on its length"));
         }
         let line = Line::read(text, end)?;
         self.stage = self.stage.after(line.field())?;
@@ -127,6 +136,7 @@ impl Reader<'_> {
                 return Err(Expected("a description within the limit on its media sections"));
             }
             self.description.media.push(Media::opened_by(head.clone(), line));
+            self.last = Some(0);
             return Ok(());
         }
         let in_media = !self.description.media.is_empty();
@@ -134,20 +144,23 @@ impl Reader<'_> {
             Some(media) => media.lines_mut(),
             None => self.description.lines_mut(),
         };
-        in_order(lines, line.field(), in_media)?;
+        let last = self.last.and_then(|last| lines.get(last)).map(Line::field);
+        if rank(line.field()).is_some() {
+            in_order(last, line.field(), in_media)?;
+            self.last = Some(lines.len());
+        }
         lines.push(line);
         Ok(())
     }
 }
 
-/// Whether the line may follow those before it in its section. The fixed order is part of the grammar, and JSEP
+/// Whether the line may follow the last one of its section. The fixed order is part of the grammar, and JSEP
 /// wants it checked (RFC 8829, section 5.8).
-fn in_order(lines: &[Line], field: &Field, in_media: bool) -> Result<(), Expected> {
+fn in_order(last: Option<&Field>, field: &Field, in_media: bool) -> Result<(), Expected> {
     let Some(own) = rank(field) else { return Ok(()) };
     if in_media && matches!(own, 0..=2 | 5..=7 | 10) {
         return Err(Expected("a line that media sections have: i=, c=, b=, k=, a= or the next m="));
     }
-    let last = lines.iter().rev().map(Line::field).find(|field| rank(field).is_some());
     let before = last.and_then(rank).unwrap_or_default();
     if own < before {
         return Err(Expected("lines in the order v o s i u e p c b t r z k a, and in media sections m i c b k a"));
@@ -160,7 +173,7 @@ fn in_order(lines: &[Line], field: &Field, in_media: bool) -> Result<(), Expecte
     }
     // v, o, s, i, u, c and k stand once; only media sections may have several c=.
     let once = matches!(own, 0..=2 | 4 | 5 | 11) || own == 8 && !in_media;
-    if once && own == before && !lines.is_empty() {
+    if once && last.is_some() && own == before {
         return Err(Expected("only one line of this kind"));
     }
     Ok(())

@@ -120,11 +120,12 @@ fn a_blank_line_is_fine_at_the_end_and_nowhere_else() {
 fn what_exceeds_a_limit_is_refused() {
     let lines = [HEAD.as_slice(), &["m=audio 9 RTP/AVP 0", "a=sendrecv", "m=audio 9 RTP/AVP 0"]].concat();
     let text = text(&lines);
-    let exact = Limits { size: text.len(), lines: lines.len(), media: 2 };
+    let exact = Limits { size: text.len(), lines: lines.len(), line: 24, media: 2 };
     assert!(Description::parse(&text, &exact).is_ok());
     for (less, word) in [
         (Limits { size: exact.size - 1, ..exact }, "size"),
         (Limits { lines: exact.lines - 1, ..exact }, "lines"),
+        (Limits { line: 23, ..exact }, "length"),
         (Limits { media: 1, ..exact }, "media"),
     ] {
         let error = Description::parse(&text, &less).expect_err("a refusal");
@@ -136,4 +137,15 @@ fn what_exceeds_a_limit_is_refused() {
 fn an_error_shows_only_the_beginning_of_a_long_line() {
     let error = after_head(&[&"ä".repeat(10_000)]);
     assert_eq!(error.text.chars().count(), 120);
+}
+
+#[test]
+fn what_costs_much_to_read_is_bounded() {
+    // Unknown lines have no place in the order, yet do not hide what came before them.
+    let mut lines = HEAD.to_vec();
+    lines.push("a=sendrecv");
+    lines.resize(16_000, "x=1");
+    assert!(text(&lines).parse::<Description>().is_ok());
+    lines.push("b=AS:1");
+    assert_eq!(refusal(&lines).line, 16_001);
 }
