@@ -27,7 +27,7 @@ impl Counter {
 
 impl Endpoint for Counter {
     fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) {
-        let number = u32::from_be_bytes(*datagram.first_chunk().unwrap());
+        let number = u32::from_be_bytes(*datagram.first_chunk().expect("a number"));
         self.received.push((now - sim::start(), number));
     }
 
