@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use session::dtls::{Identity, KeyLog};
@@ -97,10 +97,17 @@ impl Default for Config {
             event_queue: 256,
             close_timeout: Duration::from_secs(10),
             identity: None,
-            key_log: None,
+            key_log: environment_key_log(),
             mtu: 1200,
         }
     }
+}
+
+/// The file that `SSLKEYLOGFILE` names, opened once for all connections.
+fn environment_key_log() -> Option<Arc<dyn KeyLog>> {
+    static FILE: LazyLock<Option<Arc<rustls::KeyLogFile>>> =
+        LazyLock::new(|| std::env::var_os("SSLKEYLOGFILE").map(|_| Arc::new(rustls::KeyLogFile::new())));
+    FILE.clone().map(|file| file as Arc<dyn KeyLog>)
 }
 
 impl fmt::Debug for Config {
@@ -169,12 +176,15 @@ impl Config {
         };
         let mut config = session::Config::new(identity);
         config.mtu = self.mtu;
+        config.ice.gathering_timeout = self.gathering_timeout;
+        config.ice.max_hosts = config.ice.max_hosts.max(self.max_sockets);
         config.close_timeout = self.close_timeout;
         config.key_log.clone_from(&self.key_log);
         config.channels.max_channels = self.max_channels;
         config.channels.sctp.max_message = self.max_message_size;
         // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.
-        config.channels.sctp.send_buffer = self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
+        config.channels.sctp.send_buffer =
+            self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
         if let Some(window) = self.receive_window {
             config.channels.sctp.receive_window = window;
         }

@@ -1,4 +1,63 @@
 //! WebRTC from scratch: peers that talk directly, between Rust programs and browsers.
+//!
+//! This is the front door: [`Initiator`] and [`Receiver`] negotiate with two messages that the application carries in
+//! whatever way it likes, and beneath them is [`PeerConnection`], the W3C interface in Rust clothes. Everything runs
+//! on tokio, one task for each connection. Messages travel over [`DataChannel`]s: encrypted, ordered and reliable
+//! unless asked otherwise, with back-pressure in both directions.
+//!
+//! ```
+//! use visavis::{Config, Initiator, Receiver, event};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), visavis::Error> {
+//! # let config = || Config { include_loopback: true, ..Config::default() };
+//! // One peer offers a channel …
+//! let initiator = Initiator::new(config())?;
+//! let offer = initiator.create_data_channel_offer("text-channel-1").await?;
+//!
+//! // … the other answers; offer and answer are JSON to serde, the same that browsers use …
+//! let receiver = Receiver::new(config())?;
+//! let answer = receiver.process_offer(offer).await?;
+//!
+//! // … and the two connect.
+//! initiator.process_answer(answer).await?;
+//!
+//! let channel = initiator.peer_connection().data_channel("text-channel-1").expect("it was offered");
+//! channel.add_event_listener(event::CLOSE, |()| println!("closed"));
+//! channel.send("hello").await?; // waits for the channel to open, and while the buffer is full
+//!
+//! let incoming = receiver.peer_connection().accept_data_channel().await?;
+//! let message = incoming.recv().await.expect("the channel is open");
+//! assert_eq!(message.as_text(), Some("hello"));
+//! println!("{}: {message:?}", incoming.label());
+//!
+//! incoming.send(vec![1, 2, 3]).await?;
+//! assert_eq!(channel.recv().await.expect("the channel is open").as_bytes(), [1, 2, 3]);
+//!
+//! initiator.peer_connection().close().await?; // what was accepted is delivered first
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Events
+//!
+//! Events have their W3C names ([`event`]). They can be given to any number of listeners (`add_event_listener`),
+//! taken as a stream ([`Events`], [`Messages`]), or awaited ([`DataChannel::opened`], [`PeerConnection::connected`]);
+//! states can be watched ([`PeerConnection::watch_connection_state`]).
+//!
+//! # The end
+//!
+//! Handles are cheap to clone and can be used from any thread. When the last one of a connection goes, what was
+//! accepted for sending is delivered, the peer is told, and the sockets are released. `close().await` does the same
+//! and waits for it.
+//!
+//! # What it implements, and what not
+//!
+//! The protocols are in crates of their own, beneath [`session`]; here are the parts of W3C WebRTC 1.0 (sections 4, 5
+//! and 6) that concern connections and data channels, the STUN URLs of RFC 7064, candidates on all interfaces as in
+//! RFC 8445, section 5.1.1, and multicast DNS for the `.local` candidates of browsers (RFC 6762). Left out on purpose:
+//! ICE over TCP, `blob` as a binary type (bytes are bytes), and names of one's own in multicast DNS, since a program
+//! has no web page to hide its address from.
 
 mod channel;
 mod config;

@@ -32,8 +32,8 @@ impl Gathering {
 impl Driver {
     pub(crate) fn set_local_description(&mut self, now: Instant, description: SessionDescription) -> Result<(), Error> {
         // Sockets first: if none can be bound there is nothing to describe.
-        if !self.gathering.has_begun {
-            self.open_sockets(now)?;
+        if self.sockets.locals().next().is_none() {
+            self.open_sockets()?;
         }
         self.session.set_local_description(now, description.into())?;
         self.begin_gathering(now);
@@ -48,14 +48,13 @@ impl Driver {
     }
 
     /// Binds a socket to each usable address.
-    fn open_sockets(&mut self, now: Instant) -> Result<(), Error> {
+    fn open_sockets(&mut self) -> Result<(), Error> {
         let config = &self.shared.config;
         let mut failure = None;
         for address in interfaces::addresses(config)? {
             match Socket::bind(address, &config.ports, config.socket_buffer) {
                 Ok(socket) => {
                     tracing::debug!(local = %socket.local(), "socket bound");
-                    self.session.add_host(now, socket.local());
                     self.sockets.add(socket);
                 }
                 // An address that is going or still tentative; the others may do.
@@ -94,12 +93,15 @@ impl Driver {
         }
     }
 
-    /// Asks the STUN servers, whose names are resolved meanwhile.
+    /// Makes candidates of the sockets, and asks the STUN servers, whose names are resolved meanwhile.
     fn begin_gathering(&mut self, now: Instant) {
         if self.gathering.has_begun {
             return;
         }
         self.gathering.has_begun = true;
+        for local in self.sockets.locals() {
+            self.session.add_host(now, local);
+        }
         let limit = self.shared.config.gathering_timeout;
         for server in self.gathering.servers.clone() {
             let shared = self.shared.clone();

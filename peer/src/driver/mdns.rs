@@ -1,28 +1,28 @@
-//! Names of browsers' candidates: looked up by multicast DNS when there are any.
+//! Names of browsers' candidates, which are not looked up yet: each is as good as unknown.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::Driver;
 
-/// Lookups under way, and the sockets for them.
+/// Lookups under way.
 #[derive(Default)]
 pub(super) struct Mdns {}
 
 impl Mdns {
-    pub(super) fn poll_readable(&self, _cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) const fn poll_readable(&self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
         None
     }
 }
 
 impl Driver {
-    pub(super) fn resolve(&mut self, now: Instant, name: String) {
-        self.session.handle_resolved(now, &name, None);
+    pub(super) fn resolve(&mut self, now: Instant, name: &str) {
+        self.session.handle_resolved(now, name, None);
     }
 
-    pub(super) fn drain_mdns(&mut self, _now: Instant) {}
+    pub(super) const fn advance_mdns(&mut self, _now: Instant) {}
 }

@@ -132,7 +132,7 @@ impl Driver {
         self.is_busy = false;
         let session = &mut self.session;
         self.sockets.drain(|local, remote, datagram| session.handle_datagram(now, local, remote, datagram));
-        self.drain_mdns(now);
+        self.advance_mdns(now);
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
@@ -223,7 +223,7 @@ impl Driver {
                 tracing::debug!(%local, %remote, "selected pair");
                 return;
             }
-            Event::Resolve(name) => return self.resolve(now, name),
+            Event::Resolve(name) => return self.resolve(now, &name),
             Event::Channel(event) => return self.handle_channel_event(now, event),
             Event::Ended(error) => {
                 self.reason = Some(error.to_string().into());

@@ -26,9 +26,10 @@ async fn dead_and_unknown_stun_servers_do_no_harm() {
     assert_eq!(offer.sdp.matches("a=candidate:").count(), 1, "{}", offer.sdp);
     let unknown = within(async {
         loop {
-            match events.next().await.unwrap() {
-                ConnectionEvent::IceCandidateError(error) if error.url.contains("invalid") => break error,
-                _ => {}
+            if let ConnectionEvent::IceCandidateError(error) = events.next().await.unwrap()
+                && error.url.contains("invalid")
+            {
+                break error;
             }
         }
     })

@@ -77,15 +77,15 @@ async fn a_connection_tells_its_states_in_order() {
     let mut candidates = 0;
     let (mut needed, mut ended) = (0, 0);
     while let Some(event) = within(events.next()).await {
-        match event {
-            ConnectionEvent::ConnectionStateChange(state) => connection_states.push(state),
-            ConnectionEvent::IceCandidate(Some(candidate)) => {
-                assert!(candidate.candidate.starts_with("candidate:"), "{candidate:?}");
-                candidates += 1;
-            }
-            ConnectionEvent::IceCandidate(None) => ended += 1,
-            ConnectionEvent::NegotiationNeeded => needed += 1,
-            _ => {}
+        if let ConnectionEvent::ConnectionStateChange(state) = event {
+            connection_states.push(state);
+        } else if let ConnectionEvent::IceCandidate(Some(candidate)) = event {
+            assert!(candidate.candidate.starts_with("candidate:"), "{candidate:?}");
+            candidates += 1;
+        } else if let ConnectionEvent::IceCandidate(None) = event {
+            ended += 1;
+        } else if let ConnectionEvent::NegotiationNeeded = event {
+            needed += 1;
         }
     }
     let expected = [PeerConnectionState::Connecting, PeerConnectionState::Connected, PeerConnectionState::Closed];

@@ -1,15 +1,28 @@
 //! Peers over real sockets on loopback: one file per behaviour.
 
+#[cfg(test)]
 mod channels;
+#[cfg(test)]
 mod close;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod events;
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod json;
+#[cfg(test)]
 mod many;
+#[cfg(test)]
 mod messages;
+#[cfg(test)]
 mod pressure;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod trickle;
