@@ -142,3 +142,46 @@ impl Transaction {
         self.retransmission.rtt(now)
     }
 }
+
+/// What is known of the round trip to one server, to start the next transaction's RTO from (RFC 8489, section 6.2.1;
+/// RFC 6298, section 2).
+#[derive(Clone, Copy, Debug)]
+pub struct RoundTrip {
+    minimum: Duration,
+    /// Smoothed value, its variation, and when the last sample came.
+    known: Option<(Duration, Duration, Instant)>,
+}
+
+impl RoundTrip {
+    /// What is known is forgotten after ten minutes without a transaction.
+    const LIFETIME: Duration = Duration::from_secs(600);
+
+    /// Nothing is known yet. The RTO is never below `minimum`; 500 ms where nothing else prevents congestion.
+    pub const fn new(minimum: Duration) -> Self {
+        Self { minimum, known: None }
+    }
+
+    /// Takes in a round trip that ended at `now`, as [`Retransmission::rtt`] tells it.
+    pub fn sample(&mut self, now: Instant, rtt: Duration) {
+        let rtt = rtt.min(LONGEST_INTERVAL);
+        let (smoothed, variation) = match self.fresh(now) {
+            None => (rtt, rtt / 2),
+            Some((smoothed, variation)) => {
+                let error = smoothed.abs_diff(rtt);
+                ((smoothed * 7 + rtt) / 8, (variation * 3 + error) / 4)
+            }
+        };
+        self.known = Some((smoothed.min(LONGEST_INTERVAL), variation.min(LONGEST_INTERVAL), now));
+    }
+
+    /// The RTO for a transaction that starts at `now`.
+    pub fn rto(&self, now: Instant) -> Duration {
+        let known = self.fresh(now).map(|(smoothed, variation)| smoothed + variation * 4);
+        known.map_or(self.minimum, |rto| rto.max(self.minimum))
+    }
+
+    fn fresh(&self, now: Instant) -> Option<(Duration, Duration)> {
+        let (smoothed, variation, at) = self.known?;
+        (now.saturating_duration_since(at) <= Self::LIFETIME).then_some((smoothed, variation))
+    }
+}
