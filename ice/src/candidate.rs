@@ -124,6 +124,9 @@ impl FromStr for Candidate {
         if line.len() > LONGEST_LINE {
             return Err(CandidateError::new("a line of at most 1024 bytes", line));
         }
+        if line.contains(char::is_control) {
+            return Err(CandidateError::new("one line", line));
+        }
         let line = line.strip_prefix("a=").unwrap_or(line);
         let rest = line.strip_prefix("candidate:").ok_or_else(|| CandidateError::new("candidate:", line))?;
         let mut words = rest.split(' ').filter(|word| !word.is_empty());
@@ -311,5 +314,119 @@ impl fmt::Display for TcpType {
             Self::Passive => "passive",
             Self::SimultaneousOpen => "so",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    const SEEN: &str = include_str!("../tests/data/candidates.txt");
+
+    #[test]
+    fn every_form_in_the_wild_is_read_and_written_back() {
+        for line in SEEN.lines() {
+            let candidate: Candidate = line.parse().unwrap_or_else(|error| panic!("{line}: {error}"));
+            let spelled = line.replace(" UDP ", " udp ").replace(" TCP ", " tcp ");
+            assert_eq!(candidate.to_string(), spelled);
+            assert_eq!(format!("a={line}\r\n").parse(), Ok(candidate));
+        }
+    }
+
+    #[test]
+    fn fields_are_where_they_belong() {
+        let line = "candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 192.168.1.5 rport 46155 \
+                    generation 0 ufrag lffX network-id 1 network-cost 10";
+        let candidate: Candidate = line.parse().unwrap();
+        assert_eq!(candidate.kind, CandidateKind::ServerReflexive);
+        assert_eq!(candidate.address.ip(), "203.0.113.7:46154".parse().ok());
+        assert_eq!(candidate.related, "192.168.1.5:46155".parse().ok());
+        assert_eq!(candidate.ufrag.as_deref(), Some("lffX"));
+        let extensions = [("generation", "0"), ("network-id", "1"), ("network-cost", "10")];
+        assert_eq!(candidate.extensions, extensions.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_hidden_related_address_is_kept_as_it_is() {
+        let line = "candidate:2 1 udp 1686052863 203.0.113.7 46611 typ srflx raddr some-name.local rport 46611";
+        let candidate: Candidate = line.parse().unwrap();
+        assert_eq!(candidate.related, None);
+        assert_eq!(candidate.to_string(), line);
+    }
+
+    #[test]
+    fn what_is_no_candidate_is_refused_with_what_was_expected() {
+        let good = "candidate:1 1 udp 1 192.0.2.1 9 typ host";
+        assert!(good.parse::<Candidate>().is_ok());
+        for (wrong, expected) in [
+            ("", "candidate:"),
+            ("a=mid:0", "candidate:"),
+            ("candidate:", "a foundation"),
+            ("candidate:1 x udp 1 192.0.2.1 9 typ host", "a component"),
+            ("candidate:1 70000 udp 1 192.0.2.1 9 typ host", "a component"),
+            ("candidate:1 1 udp 4294967296 192.0.2.1 9 typ host", "a priority"),
+            ("candidate:1 1 udp +1 192.0.2.1 9 typ host", "a priority"),
+            ("candidate:1 1 udp 1 fe80::1%eth0 9 typ host", "an address"),
+            ("candidate:1 1 udp 1 192.0.2.1 65536 typ host", "a port"),
+            ("candidate:1 1 udp 1 192.0.2.1 9 type host", "typ"),
+            ("candidate:1 1 udp 1 192.0.2.1 9 typ host2", "a candidate type"),
+            ("candidate:1 1 udp 1 192.0.2.1 9", "typ"),
+            ("candidate:1 1 udp 1 192.0.2.1 9 typ host generation", "the value of an attribute"),
+            (
+                "candidate:123456789012345678901234567890123 1 udp 1 192.0.2.1 9 typ host",
+                "a foundation of at most 32 characters",
+            ),
+        ] {
+            assert_eq!(wrong.parse::<Candidate>().map_err(|error| error.expected), Err(expected), "{wrong}");
+        }
+        let long = format!("{good} {}", "x 1 ".repeat(300));
+        assert!(long.parse::<Candidate>().is_err());
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        "[a-z0-9+/-]{1,8}"
+    }
+
+    prop_compose! {
+        fn any_candidate()(
+            foundation in "[A-Za-z0-9+/]{1,32}", component: u16, transport in "udp|tcp|sctp", priority: u32,
+            ip: IpAddr, name in option::of("[a-z0-9-]{1,30}\\.local"), port: u16,
+            kind in prop_oneof![Just(CandidateKind::Host), Just(CandidateKind::ServerReflexive),
+                                Just(CandidateKind::PeerReflexive), Just(CandidateKind::Relayed)],
+            related in option::of((any::<IpAddr>(), any::<u16>())),
+            tcp_type in option::of(prop_oneof![Just(TcpType::Active), Just(TcpType::Passive),
+                                               Just(TcpType::SimultaneousOpen)]),
+            ufrag in option::of(word()), extensions in vec((word(), word()), 0..4),
+        ) -> Candidate {
+            let address = match name {
+                Some(name) => CandidateAddress::Name(name, port),
+                None => CandidateAddress::Ip(SocketAddr::new(ip, port)),
+            };
+            let related = related.map(SocketAddr::from);
+            let transport = Transport::from(&*transport);
+            // Names that mean something are not extensions.
+            let known = ["tcptype", "ufrag", "raddr", "rport", "generation"];
+            let extensions = extensions.into_iter().filter(|(name, _)| !known.contains(&&**name)).collect();
+            Candidate {
+                foundation, component, transport, priority, address, kind, related, tcp_type, ufrag, extensions,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(candidate in any_candidate()) {
+            prop_assert_eq!(candidate.to_string().parse(), Ok(candidate));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(line in "(a=)?candidate:[ -~\r\né]{0,80}") {
+            if let Ok(candidate) = line.parse::<Candidate>() {
+                prop_assert_eq!(candidate.to_string().parse(), Ok(candidate));
+            }
+        }
     }
 }

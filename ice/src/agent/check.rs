@@ -36,8 +36,8 @@ pub(super) fn sent_now(now: Instant, rto: Duration) -> Retransmission {
 }
 
 impl Agent {
-    /// Starts what may start now: a triggered check, and at most one ordinary check or query per Ta.
-    pub(super) fn schedule(&mut self, now: Instant) {
+    /// Starts the next triggered check, if it may start now.
+    pub(super) fn schedule_triggered(&mut self, now: Instant) {
         if self.can_check() && self.next_triggered <= now {
             while let Some(route) = self.current.pairs.next_triggered() {
                 if self.start_triggered(now, route) {
@@ -46,6 +46,13 @@ impl Agent {
                 }
             }
         }
+    }
+
+    /// Starts the next ordinary check or query, at most one per Ta.
+    ///
+    /// Only time starts them, not the command that makes them possible: of many candidates that come one by one, but at
+    /// the same moment, the best is to be checked first.
+    pub(super) fn schedule_ordinary(&mut self, now: Instant) {
         if self.next_check <= now {
             let ordinary = self.current.pairs.next_ordinary().filter(|_| self.wants_ordinary());
             // Gathering goes first: its candidates take a round of signalling before they are of use.
@@ -58,14 +65,14 @@ impl Agent {
     }
 
     /// When the next check can start, or the next retransmission is due.
-    pub(super) fn schedule_deadline(&self) -> Option<Instant> {
+    pub(super) fn schedule_deadline(&self, now: Instant) -> Option<Instant> {
         let mut deadline = None;
         if self.can_check() && self.current.pairs.has_triggered() {
             deadline = Some(self.next_triggered);
         }
         let has_ordinary = self.wants_ordinary() && self.current.pairs.next_ordinary().is_some();
         if has_ordinary || self.gathering.has_queued() {
-            deadline = earliest(deadline, Some(self.next_check));
+            deadline = earliest(deadline, Some(self.next_check.max(now)));
         }
         let resend = |pair: &Pair| pair.check.as_ref().and_then(|check| check.timer.poll_timeout());
         self.current.pairs.iter().fold(deadline, |deadline, pair| earliest(deadline, resend(pair)))

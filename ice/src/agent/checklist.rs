@@ -29,9 +29,10 @@ pub(super) struct Pair {
     pub(super) is_nominated: bool,
     /// The peer chose it before a check from here succeeded (RFC 8445, section 7.3.1.5).
     pub(super) nominate_on_success: bool,
-    /// When the peer last asked for it, and whether its latest check still did.
-    pub(super) asked_for: Option<Instant>,
-    pub(super) latest_check_asked: bool,
+    /// The peer checked it without nominating it.
+    pub(super) was_checked_plainly: bool,
+    /// The last nomination of the peer: it means nothing when it comes again.
+    pub(super) last_nomination: Option<TransactionId>,
     /// An authenticated check of the peer came this way.
     pub(super) has_been_checked: bool,
     /// The address of this side as the peer sees it.
@@ -76,8 +77,8 @@ impl Pair {
             is_valid: false,
             is_nominated: false,
             nominate_on_success: false,
-            asked_for: None,
-            latest_check_asked: false,
+            was_checked_plainly: false,
+            last_nomination: None,
             has_been_checked: false,
             mapped: None,
             consented: None,

@@ -113,6 +113,11 @@ impl Agent {
         }
     }
 
+    /// Whether a STUN server has this address.
+    pub(super) fn is_server(&self, address: SocketAddr) -> bool {
+        self.gathering.servers.contains(&address)
+    }
+
     /// Starts the next query. The caller paces.
     pub(super) fn start_query(&mut self, now: Instant) -> bool {
         let (pacing, queries) = (self.config.pacing, u32::try_from(self.gathering.queries.len()).unwrap_or(u32::MAX));

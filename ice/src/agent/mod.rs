@@ -124,9 +124,10 @@ impl Agent {
             debug!(?route, "dropped: not a STUN message");
             return;
         };
-        if message.has_fingerprint() && message.check_fingerprint().is_err() {
+        // Checks have it always (RFC 8445, section 7.2.4), answers of STUN servers may lack it.
+        if message.check_fingerprint().is_err() && (message.has_fingerprint() || !self.is_server(remote)) {
             self.drops.fingerprint += 1;
-            debug!(?route, "dropped: wrong fingerprint");
+            debug!(?route, "dropped: no fingerprint, or a wrong one");
             return;
         }
         if !self.locals.has_host(local) {
@@ -151,6 +152,7 @@ impl Agent {
         }
         self.expire_checks(now);
         self.expire_queries(now);
+        self.schedule_ordinary(now);
         self.settle(now);
     }
 
@@ -252,7 +254,7 @@ impl Agent {
             return;
         }
         self.expire_consent(now);
-        self.schedule(now);
+        self.schedule_triggered(now);
         self.nominate(now);
         self.keep_consent(now);
         self.give_up(now);
@@ -263,7 +265,7 @@ impl Agent {
 
     /// The earliest timer. None of them may lie in the past once `settle` has run.
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let mut deadline = earliest(self.schedule_deadline(), self.gathering.deadline());
+        let mut deadline = earliest(self.schedule_deadline(now), self.gathering.deadline());
         deadline = earliest(deadline, self.nomination_deadline(now));
         deadline = earliest(deadline, self.consent_deadline(now));
         earliest(deadline, self.patience_deadline())

@@ -6,9 +6,6 @@ use crate::{Event, PairState, Role, Route};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// A peer that asked for a pair this long ago, and no longer does, may have moved to a worse one.
-const MOVED_AFTER: Duration = Duration::from_secs(5);
-
 impl Agent {
     /// The controlling agent's part: nominates the best valid pair, at once if no better one can come, else when it has
     /// waited for the better ones long enough.
@@ -56,17 +53,16 @@ impl Agent {
         self.config.nomination_patience.max(round_trips).min(self.config.max_nomination_patience)
     }
 
-    /// The controlled agent's part. One nomination is the rule; aggressive peers (RFC 5245) nominate all pairs, of which
-    /// the best counts; and a peer may move to a worse one when the one in use fails it.
+    /// The controlled agent's part. Aggressive peers (RFC 5245) nominate each pair with its very first check: of these
+    /// the best counts. Who nominates a pair that it has checked before means it, even if that pair is a worse one:
+    /// the one in use has failed it.
     pub(super) fn accept_nomination(&mut self, now: Instant, route: Route) {
         let Some(pair) = self.current.pairs.get_mut(route) else { return };
         pair.is_nominated = true;
-        let priority = pair.priority;
+        let (priority, is_deliberate) = (pair.priority, pair.was_checked_plainly);
         let in_use = self.current.selected.and_then(|selected| self.current.pairs.get(selected));
         let is_better = in_use.is_none_or(|selected| {
-            let is_abandoned = !selected.latest_check_asked
-                && selected.asked_for.is_none_or(|asked| now.saturating_duration_since(asked) > MOVED_AFTER);
-            priority > selected.priority || is_abandoned || !selected.is_fresh(now, self.config.disconnected_after)
+            is_deliberate || priority > selected.priority || !selected.is_fresh(now, self.config.disconnected_after)
         });
         if is_better {
             self.select(now, route);

@@ -7,6 +7,7 @@ use crate::{
 };
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+use stun::TransactionId;
 use tracing::debug;
 
 /// The other side's credentials, and whether it only answers.
@@ -30,7 +31,8 @@ pub(super) struct EarlyCheck {
     /// The user name fragment that the other side claims.
     pub(super) ufrag: String,
     pub(super) priority: u32,
-    pub(super) use_candidate: bool,
+    /// The transaction that nominates, if it does.
+    pub(super) nomination: Option<TransactionId>,
 }
 
 impl Agent {
@@ -60,7 +62,7 @@ impl Agent {
         self.form_pairs(now);
         for early in std::mem::take(&mut self.current.early) {
             if early.ufrag == ufrag {
-                self.learn(now, early.route, early.priority, early.use_candidate);
+                self.learn(now, early.route, early.priority, early.nomination);
             }
         }
         self.settle(now);

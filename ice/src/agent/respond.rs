@@ -6,7 +6,7 @@ use super::transmit::{Outgoing, Refusal, amplifies};
 use crate::{CandidateKind, PairState, Role, Route, priority};
 use rand::RngExt;
 use std::time::Instant;
-use stun::Message;
+use stun::{Message, TransactionId};
 use tracing::debug;
 
 impl Agent {
@@ -32,11 +32,11 @@ impl Agent {
             return;
         }
         let priority = message.priority().unwrap_or_else(|| priority::of_candidate(CandidateKind::PeerReflexive, 0));
-        let use_candidate = message.use_candidate();
+        let nomination = message.use_candidate().then(|| message.transaction_id());
         match &self.current.remote {
-            Some(remote) if remote.credentials.ufrag == ufrag => self.learn(now, route, priority, use_candidate),
+            Some(remote) if remote.credentials.ufrag == ufrag => self.learn(now, route, priority, nomination),
             Some(_) => debug!(?route, ufrag, "a check of another generation of the peer"),
-            None => self.remember(EarlyCheck { route, ufrag, priority, use_candidate }),
+            None => self.remember(EarlyCheck { route, ufrag, priority, nomination }),
         }
     }
 
@@ -110,7 +110,7 @@ impl Agent {
     fn remember(&mut self, check: EarlyCheck) {
         let early = &mut self.current.early;
         if let Some(known) = early.iter_mut().find(|known| known.route == check.route && known.ufrag == check.ufrag) {
-            known.use_candidate |= check.use_candidate;
+            known.nomination = check.nomination.or(known.nomination);
         } else if early.len() < self.config.max_early_checks {
             debug!(route = ?check.route, "early check");
             early.push_back(check);
@@ -121,7 +121,7 @@ impl Agent {
 
     /// Makes a pair of where an authentic check came from, if there is none, and checks it in turn (RFC 8445, sections
     /// 7.3.1.3 to 7.3.1.5).
-    pub(super) fn learn(&mut self, now: Instant, route: Route, priority: u32, use_candidate: bool) {
+    pub(super) fn learn(&mut self, now: Instant, route: Route, priority: u32, nomination: Option<TransactionId>) {
         if route.local.is_ipv4() != route.remote.is_ipv4() {
             return;
         }
@@ -137,17 +137,16 @@ impl Agent {
         let Some(pair) = self.current.pairs.get_mut(route) else { return };
         pair.heard = Some(now);
         pair.has_been_checked = true;
-        pair.latest_check_asked = use_candidate;
-        if use_candidate {
-            pair.asked_for = Some(now);
-        }
+        pair.was_checked_plainly |= nomination.is_none();
+        let is_nomination = nomination.is_some() && nomination != pair.last_nomination;
+        pair.last_nomination = nomination.or(pair.last_nomination);
         if is_lite {
             pair.state = PairState::Succeeded;
             pair.consented = Some(now);
-            pair.is_valid |= use_candidate;
+            pair.is_valid |= is_nomination;
         }
         let is_valid = pair.is_valid;
-        if use_candidate && self.role == Role::Controlled {
+        if is_nomination && self.role == Role::Controlled {
             if is_valid {
                 self.accept_nomination(now, route);
             } else {
