@@ -358,6 +358,11 @@ impl Connection {
         matches!(self.state, State::Connected(_))
     }
 
+    /// Whether the connection is over and the last alert handed out, so that nothing is lost by dropping it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_)) && self.alerts.is_empty()
+    }
+
     /// What was counted.
     pub const fn stats(&self) -> Stats {
         self.stats

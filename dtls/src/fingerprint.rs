@@ -2,6 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 
 /// A hash function that a fingerprint may use, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +65,11 @@ impl Fingerprint {
     /// The fingerprint of a certificate in DER.
     pub fn of(algorithm: HashAlgorithm, certificate: &[u8]) -> Self {
         Self { algorithm, value: algorithm.digest(certificate).as_ref().to_vec() }
+    }
+
+    /// The fingerprint of the first certificate in a PEM text.
+    pub fn from_pem(algorithm: HashAlgorithm, text: &str) -> Result<Self, pem::Error> {
+        CertificateDer::from_pem_slice(text.as_bytes()).map(|certificate| Self::of(algorithm, &certificate))
     }
 
     /// The hash function.

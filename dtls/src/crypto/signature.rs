@@ -7,9 +7,25 @@ use crate::error::Error;
 use crate::identity::Identity;
 use crate::message::U16s;
 
+/// The schemes of DTLS 1.2 that are worth anything: no SHA-1, and nothing that came with 1.3 only.
+const SCHEMES: [SignatureScheme; 10] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
 /// The signature schemes this side verifies, by preference, as numbers on the wire.
 pub(crate) fn verifiable(provider: &CryptoProvider) -> impl Iterator<Item = u16> {
-    provider.signature_verification_algorithms.mapping.iter().map(|(scheme, _)| (*scheme).into())
+    let mapping = provider.signature_verification_algorithms.mapping;
+    let known = SCHEMES.into_iter().filter(|scheme| mapping.iter().any(|(known, _)| known == scheme));
+    known.map(u16::from)
 }
 
 /// Verifies a signature with the bare public key of the peer's certificate. The certificate itself is vouched for by
@@ -22,6 +38,9 @@ pub(crate) fn verify(
     signature: &[u8],
 ) -> Result<(), Error> {
     let scheme = SignatureScheme::from(scheme);
+    if !SCHEMES.contains(&scheme) {
+        return Err(Error::IllegalParameter("signature scheme"));
+    }
     let mapping = provider.signature_verification_algorithms.mapping;
     let (_, algorithms) =
         mapping.iter().find(|(known, _)| *known == scheme).ok_or(Error::IllegalParameter("signature scheme"))?;
