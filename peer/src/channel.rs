@@ -99,6 +99,9 @@ struct State {
     writers: Wakers,
     inbox: VecDeque<Message>,
     inbox_cost: usize,
+    /// Somebody has received, or listens. Until then messages stay in SCTP, whose window bounds them: a peer that opens
+    /// channels which nobody reads fills no inboxes.
+    is_read: bool,
     /// The inbox was full, so there may be more to read; the driver is told once there is room.
     throttled: bool,
     readers: Wakers,
@@ -145,6 +148,7 @@ impl Channel {
                 writers: Wakers::default(),
                 inbox: VecDeque::new(),
                 inbox_cost: 0,
+                is_read: false,
                 throttled: false,
                 readers: Wakers::default(),
                 watchers: Wakers::default(),
@@ -221,6 +225,11 @@ impl Channel {
                     return Poll::Ready(None);
                 }
                 state.readers.register(cx.waker());
+                let is_first = !std::mem::replace(&mut state.is_read, true);
+                drop(state);
+                if is_first {
+                    self.mark();
+                }
                 return Poll::Pending;
             };
             state.inbox_cost = state.inbox_cost.saturating_sub(message.len().saturating_add(OVERHEAD));
@@ -321,9 +330,12 @@ impl Channel {
         }
     }
 
-    /// Moves messages to the application while it has room. Returns whether there may be more to read.
-    pub(crate) fn deliver(&self, mut read: impl FnMut() -> Option<Message>) -> bool {
+    /// Moves messages to the application while it has room; it says when it has room again.
+    pub(crate) fn deliver(&self, mut read: impl FnMut() -> Option<Message>) {
         let mut state = lock(&self.state);
+        if !state.is_read {
+            return;
+        }
         let mut more = true;
         let mut delivered = false;
         while state.inbox_cost < self.limits.receive_buffer {
@@ -339,16 +351,23 @@ impl Channel {
         let readers = if delivered { state.readers.take() } else { Wakers::default() };
         drop(state);
         readers.wake();
-        more
     }
 
     /// The same at the end, when nothing more will come and all that came is bounded by the receive window.
     pub(crate) fn deliver_all(&self, read: impl Iterator<Item = Message>) {
         let mut state = lock(&self.state);
-        state.inbox.extend(read);
+        for message in read {
+            state.inbox_cost = state.inbox_cost.saturating_add(message.len().saturating_add(OVERHEAD));
+            state.inbox.push_back(message);
+        }
         let readers = state.readers.take();
         drop(state);
         readers.wake();
+    }
+
+    /// What the messages that wait in the inbox are charged, in bytes.
+    pub(crate) fn inbox_cost(&self) -> usize {
+        lock(&self.state).inbox_cost
     }
 
     /// Takes what waits in the inbox, for listeners that were added after it came.
@@ -505,8 +524,7 @@ impl DataChannel {
 
     /// The next message, in the order of arrival; `None` once the channel is closed and all was received.
     ///
-    /// What comes before this is called waits, up to [`crate::Config::receive_buffer`]; then the peer waits. Several
-    /// tasks may receive: each message goes to one of them, unless there are [`crate::event::MESSAGE`] listeners,
+    /// What comes before this is called waits, and when too much waits the peer does. Several tasks may receive: each message goes to one of them, unless there are [`crate::event::MESSAGE`] listeners,
     /// which are then given all messages instead.
     pub async fn recv(&self) -> Option<Message> {
         poll_fn(|cx| self.channel.poll_recv(cx)).await

@@ -13,8 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::channel::{Channel, ChannelOptions, DataChannel, Limits};
 use crate::config::Config;
 use crate::description::{
-    DataChannelState, IceCandidate, IceConnectionState, IceGatheringState, PeerConnectionState, SessionDescription,
-    SignalingState,
+    IceCandidate, IceConnectionState, IceGatheringState, PeerConnectionState, SessionDescription, SignalingState,
 };
 use crate::driver::Driver;
 use crate::error::Error;
@@ -123,15 +122,24 @@ impl Shared {
         acceptors.wake();
     }
 
-    /// A closed channel is no longer found by its label; an unaccepted one can still be accepted for what it brought.
+    /// A closed channel is no longer found by its label. One that nobody accepted yet still can be, for what it
+    /// brought; but these must not pile up, so the oldest give way.
     pub(crate) fn forget(&self, channel: &Arc<Channel>) {
         let mut registry = lock(&self.registry);
         registry.channels.retain(|other| !Arc::ptr_eq(other, channel));
-        // Those that nobody ever accepts must not pile up.
-        let limit = self.config.max_channels;
-        if registry.incoming.len() > limit {
-            registry.incoming.retain(|other| other.ready_state() != DataChannelState::Closed);
-        }
+        let mut budget = (self.config.receive_buffer, self.config.max_channels);
+        let mut newest_first = std::mem::take(&mut registry.incoming);
+        newest_first.make_contiguous().reverse();
+        newest_first.retain(|other| {
+            if registry.channels.iter().any(|open| Arc::ptr_eq(open, other)) {
+                return true;
+            }
+            let fits = budget.0 > 0 && budget.1 > 0;
+            budget = (budget.0.saturating_sub(other.inbox_cost()), budget.1.saturating_sub(1));
+            fits
+        });
+        newest_first.make_contiguous().reverse();
+        registry.incoming = newest_first;
     }
 
     pub(crate) fn channels(&self) -> Vec<Arc<Channel>> {

@@ -177,7 +177,6 @@ impl Driver {
             let session = &mut self.session;
             let mut read = || session.read(now, *id).map(Message::from);
             if entry.channel.messages.is_empty() {
-                // With room left there is nothing more; without, the application says when it has room again.
                 entry.channel.deliver(read);
                 entry.is_readable = false;
                 return false;
@@ -241,10 +240,17 @@ impl Driver {
     fn handle_closed(&mut self, now: Instant, id: ChannelId, error: Option<Error>) {
         let Some(mut entry) = self.channels.entries.remove(&id) else { return };
         hand_over(&mut self.session, now, id, &entry.channel);
-        // What was accepted after the peer had closed can no longer be delivered.
-        let (late, _) = entry.channel.take_outbox(&mut entry.pending);
-        let unsent = entry.pending_bytes.saturating_add(late);
-        entry.channel.set_in_flight_quietly(unsent);
+        let left = if error.is_some() || entry.error.is_some() {
+            // The session has thrown away what it had: as much as was last told.
+            entry.channel.buffered()
+        } else {
+            // What was accepted after the peer had closed can no longer be delivered.
+            let (late, _) = entry.channel.take_outbox(&mut entry.pending);
+            let in_session = self.session.channels().buffered_amount(id);
+            entry.pending_bytes.saturating_add(late).saturating_add(in_session)
+        };
+        entry.channel.set_in_flight_quietly(left);
+        self.unsent = self.unsent.saturating_add(left);
         self.shared.forget(&entry.channel);
         let error = error.or_else(|| {
             let (label, reason) = (entry.channel.label.clone(), entry.error?.to_string());
@@ -253,24 +259,18 @@ impl Driver {
         entry.channel.set_closed(error);
     }
 
-    /// At the end of the connection. Returns how many bytes could not be delivered.
-    pub(super) fn close_channels(&mut self, now: Instant) -> usize {
+    /// At the end of the connection, whatever its channels have not been told.
+    pub(super) fn close_channels(&mut self, now: Instant) {
         let error = self.reason.clone().map(|reason| Error::ConnectionClosed { reason: Some(reason) });
-        let mut unsent = 0_usize;
         let ids: Vec<_> = self.channels.entries.keys().copied().collect();
         for id in ids {
-            let Some(entry) = self.channels.entries.get(&id) else { continue };
-            let channel = entry.channel.clone();
-            let in_session = self.session.channels().buffered_amount(id);
             self.handle_closed(now, id, error.clone());
-            unsent = unsent.saturating_add(in_session).saturating_add(channel.buffered());
         }
         // Those that the session never heard of.
         for channel in self.shared.channels() {
             self.shared.forget(&channel);
             channel.set_closed(error.clone());
         }
-        unsent
     }
 }
 

@@ -28,7 +28,7 @@ use self::mdns::Mdns;
 use self::sockets::{Batch, Sockets};
 use crate::channel::{Channel, DataChannel};
 use crate::connection::{Command, Ended, Handle, Shared};
-use crate::description::{IceCandidate, IceCandidateError, SessionDescription};
+use crate::description::{IceCandidate, IceCandidateError, IceConnectionState, SessionDescription};
 use crate::error::Error;
 use crate::events::ConnectionEvent;
 use crate::stats::Stats;
@@ -59,7 +59,10 @@ pub(crate) struct Driver {
     is_busy: bool,
     timer: Pin<Box<Sleep>>,
     life: Life,
+    /// Why it ended, if nobody here asked for it.
     reason: Option<Arc<str>>,
+    /// Bytes of channels that closed before they could be delivered.
+    unsent: usize,
 }
 
 /// Where the connection stands between its making and its end.
@@ -106,6 +109,7 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             life: Life::Open,
             reason: None,
+            unsent: 0,
             shared,
         })
     }
@@ -168,6 +172,8 @@ impl Driver {
         if close && self.life == Life::Open {
             tracing::debug!("closing");
             self.life = Life::Flushing { deadline: now + self.shared.config.close_timeout };
+            // Of channels that closed earlier others have been told.
+            self.unsent = 0;
             for channel in self.shared.channels() {
                 channel.set_closing();
                 self.attend(now, &channel);
@@ -209,6 +215,7 @@ impl Driver {
             }
             Event::IceConnectionState(state) => {
                 states.ice.send_replace(state);
+                self.handle_ice_state(now, state);
                 ConnectionEvent::IceConnectionStateChange(state)
             }
             Event::ConnectionState(state) => {
@@ -232,6 +239,13 @@ impl Driver {
             _ => return,
         };
         self.shared.emit(&event);
+    }
+
+    /// When the path is lost the reason may be that an address is gone, and there may be another one.
+    fn handle_ice_state(&mut self, now: Instant, state: IceConnectionState) {
+        if matches!(state, IceConnectionState::Disconnected | IceConnectionState::Failed) {
+            self.update_sockets(now);
+        }
     }
 
     /// The handle to give to the application; `None` when it has dropped all of its own.
@@ -301,9 +315,9 @@ impl Driver {
     /// The end: what arrived is handed over, whoever waits is told, and sockets close with the driver.
     fn finish(mut self, now: Instant) {
         self.handle_events(now);
-        let unsent = self.close_channels(now);
-        let ended = Ended { reason: self.reason.take(), unsent };
-        tracing::debug!(reason = ended.reason.as_deref(), unsent, "ended");
+        self.close_channels(now);
+        let ended = Ended { reason: self.reason.take(), unsent: self.unsent };
+        tracing::debug!(reason = ended.reason.as_deref(), unsent = ended.unsent, "ended");
         self.shared.states.signaling.send_replace(session::SignalingState::Closed);
         self.shared.states.ice.send_replace(session::ice::ConnectionState::Closed);
         let closed = session::ConnectionState::Closed;

@@ -143,7 +143,13 @@ impl Socket {
     fn send_once(&self, destination: SocketAddr, contents: &[u8], segment: usize) -> io::Result<()> {
         let segment_size = (contents.len() > segment).then_some(segment);
         let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        self.io.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.io), &transmit))
+        let send = || self.state.try_send(UdpSockRef::from(&self.io), &transmit);
+        match send() {
+            // Once more under the eyes of tokio, which takes note of it and says when there is room. It is not asked
+            // first because of a new socket it only knows later that it has room.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.io.try_io(Interest::WRITABLE, send),
+            result => result,
+        }
     }
 
     fn stats(&self) -> SocketStats {
@@ -264,4 +270,99 @@ fn with_scope(mut remote: SocketAddr, local: SocketAddr) -> SocketAddr {
         remote.set_scope_id(local.scope_id());
     }
     remote
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    use session::ice::Route;
+
+    use super::{Socket, Sockets, with_scope, without_scope};
+
+    fn loopback() -> Socket {
+        Socket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &(0..=0), 1 << 20).unwrap()
+    }
+
+    fn sockets() -> (Sockets, SocketAddr) {
+        let socket = loopback();
+        let local = socket.local();
+        let mut sockets = Sockets::default();
+        sockets.add(socket);
+        (sockets, local)
+    }
+
+    /// Receives until so many datagrams have come.
+    async fn receive(sockets: &mut Sockets, count: usize) -> Vec<Vec<u8>> {
+        let mut received = Vec::new();
+        while received.len() < count {
+            let readable = poll_fn(|cx| sockets.poll_readable(cx));
+            tokio::time::timeout(Duration::from_secs(10), readable).await.unwrap();
+            sockets.drain(|_, _, datagram| received.push(datagram.to_vec()));
+        }
+        received
+    }
+
+    #[tokio::test]
+    async fn a_batch_arrives_as_the_datagrams_that_it_was() {
+        let ((mut here, local), (mut there, remote)) = (sockets(), sockets());
+        let route = Route { local, remote };
+        for (segment, total) in [(1200, 1200), (1200, 1199), (1200, 1200 * 40 + 7), (100, 100 * 64), (9000, 9000 * 7)] {
+            assert!(total <= here.max_segments(local, segment).max(64) * segment);
+            let batch: Vec<u8> = (0..total).map(|place| (place / segment) as u8).collect();
+            assert!(here.send(&batch, route, segment));
+            let count = total.div_ceil(segment);
+            let received = receive(&mut there, count).await;
+            let expected: Vec<Vec<u8>> = batch.chunks(segment).map(<[u8]>::to_vec).collect();
+            assert_eq!(received, expected, "{segment} of {total}");
+        }
+        let stats = &there.stats()[0].counters;
+        assert_eq!(stats.datagrams_received, 1 + 1 + 41 + 64 + 7);
+        assert_eq!(stats.datagrams_received, here.stats()[0].counters.datagrams_sent);
+        assert_eq!(stats.bytes_received, here.stats()[0].counters.bytes_sent);
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_refuses_is_counted_and_forgotten() {
+        let (mut here, local) = sockets();
+        // A multicast source, a port that does not exist, a datagram that fits no packet: each fails in its own way.
+        let (mut there, remote) = sockets();
+        let nowhere = Route { local, remote: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        assert!(here.send(b"lost", nowhere, 4));
+        assert!(here.send(&vec![0; 70_000], Route { local, remote }, 70_000));
+        assert_eq!(here.stats()[0].counters.send_errors, 2);
+        assert!(here.send(b"found", Route { local, remote }, 5));
+        assert_eq!(receive(&mut there, 1).await, [b"found"]);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_gone_swallows_what_is_sent() {
+        let ((mut here, local), (_there, remote)) = (sockets(), sockets());
+        here.remove(local);
+        assert!(here.send(b"lost", Route { local, remote }, 4));
+        assert_eq!(here.locals().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn ports_come_from_their_range_until_it_is_used_up() {
+        let first = loopback();
+        let port = first.local().port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let error = Socket::bind(address, &(port..=port), 0).err().unwrap();
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+        drop(first);
+        assert_eq!(Socket::bind(address, &(port..=port), 0).unwrap().local().port(), port);
+    }
+
+    #[test]
+    fn scopes_stay_with_the_socket() {
+        let scoped: SocketAddr = "[fe80::1%3]:5".parse().unwrap();
+        let plain: SocketAddr = "[fe80::1]:5".parse().unwrap();
+        let global: SocketAddr = "[2001:db8::1]:5".parse().unwrap();
+        assert_eq!(without_scope(scoped), plain);
+        assert_eq!(with_scope(plain, "[fe80::2%3]:1".parse().unwrap()), scoped);
+        assert_eq!(with_scope(global, "[fe80::2%3]:1".parse().unwrap()), global);
+    }
 }
