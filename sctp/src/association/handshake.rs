@@ -1,0 +1,461 @@
+//! Association initialization (RFC 9260, section 5).
+
+use super::cookie::{BadCookie, Cookie};
+use super::phase::{CookieEchoed, CookieWait, Peer, Phase, Stage};
+use super::reset::{PeerResets, Resets};
+use super::timers::Timer;
+use super::{Association, random_tag};
+use crate::event::{Closed, Event};
+use crate::inbound::Inbound;
+use crate::outbound::Outbound;
+use crate::packet::{Cause, Causes, Chunk, Init, Parameter, Parameters, Writer, code, kind};
+use std::time::{Duration, Instant};
+use wire::Put;
+
+/// A window smaller than this is not allowed (section 3.3.2).
+const LEAST_WINDOW: u32 = 1500;
+
+/// The most extra life that a peer gets for a cookie.
+const MOST_EXTRA_LIFE: Duration = Duration::from_secs(60);
+
+/// What an INIT or INIT ACK brought along.
+#[derive(Default)]
+struct Offer<'a> {
+    forward_tsn: bool,
+    reconfig: bool,
+    cookie: Option<&'a [u8]>,
+    preservative: Duration,
+    host_name: bool,
+    malformed: bool,
+    /// Parameters of unknown type that asked to be reported, encoded.
+    unrecognized: Vec<u8>,
+}
+
+impl<'a> Offer<'a> {
+    /// Reads the parameters; unknown ones by their two highest bits (section 3.2.1). At most `room` bytes of them are
+    /// reported.
+    fn read(parameters: Parameters<'a>, room: usize) -> Self {
+        let mut offer = Self::default();
+        for parameter in parameters.iter() {
+            let Ok(parameter) = parameter else {
+                offer.malformed = true;
+                break;
+            };
+            match parameter {
+                Parameter::ForwardTsnSupported => offer.forward_tsn = true,
+                Parameter::SupportedExtensions(kinds) => {
+                    offer.reconfig |= kinds.contains(&kind::RE_CONFIG);
+                    offer.forward_tsn |= kinds.contains(&kind::FORWARD_TSN);
+                }
+                Parameter::StateCookie(cookie) => offer.cookie = Some(cookie),
+                Parameter::CookiePreservative(milliseconds) => {
+                    offer.preservative = Duration::from_millis(milliseconds.into()).min(MOST_EXTRA_LIFE);
+                }
+                Parameter::HostNameAddress(_) => offer.host_name = true,
+                Parameter::Unknown { .. } => {
+                    let action = parameter.unrecognized();
+                    if action.report {
+                        let before = offer.unrecognized.len();
+                        parameter.encode(&mut offer.unrecognized);
+                        if offer.unrecognized.len() > room {
+                            offer.unrecognized.truncate(before);
+                        }
+                    }
+                    if !action.skip {
+                        break;
+                    }
+                }
+                // Addresses mean nothing over DTLS (RFC 8261, section 6); the others do not belong here.
+                Parameter::HeartbeatInfo(_)
+                | Parameter::Address(_)
+                | Parameter::UnrecognizedParameter(_)
+                | Parameter::SupportedAddressTypes(_)
+                | Parameter::OutgoingResetRequest { .. }
+                | Parameter::IncomingResetRequest { .. }
+                | Parameter::TsnResetRequest { .. }
+                | Parameter::ReconfigResponse { .. }
+                | Parameter::AddOutgoingStreams { .. }
+                | Parameter::AddIncomingStreams { .. } => {}
+            }
+        }
+        offer
+    }
+}
+
+impl Association {
+    /// Sends INIT. Both sides may do so at once; one association comes of it. Without this call the association waits
+    /// for the peer's INIT.
+    pub fn connect(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Idle) {
+            return;
+        }
+        tracing::debug!("connecting");
+        self.phase = Phase::CookieWait(CookieWait { due: true, attempts: 0, sent: Some(now), preservative: None });
+        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+    }
+
+    /// What we announce in INIT and INIT ACK.
+    fn own_parameters(buf: &mut Vec<u8>) {
+        Parameter::ForwardTsnSupported.encode(buf);
+        Parameter::SupportedExtensions(&[kind::RE_CONFIG, kind::FORWARD_TSN]).encode(buf);
+    }
+
+    const fn own_init<'a>(&self, tag: u32, window: u32, parameters: &'a [u8]) -> Init<'a> {
+        Init {
+            initiate_tag: tag,
+            a_rwnd: window,
+            outbound_streams: self.config.outbound_streams,
+            inbound_streams: self.config.inbound_streams,
+            initial_tsn: self.initial_tsn,
+            parameters: Parameters::new(parameters),
+        }
+    }
+
+    fn own_window(&self) -> u32 {
+        u32::try_from(self.config.window()).unwrap_or(u32::MAX)
+    }
+
+    /// Appends the packet with INIT if it is due.
+    pub(super) fn transmit_init(&mut self, buf: &mut Vec<u8>) -> bool {
+        let header = self.header(0);
+        let window = self.own_window();
+        let Phase::CookieWait(wait) = &mut self.phase else { return false };
+        if !std::mem::take(&mut wait.due) {
+            return false;
+        }
+        let mut parameters = Vec::new();
+        Self::own_parameters(&mut parameters);
+        if let Some(milliseconds) = wait.preservative {
+            Parameter::CookiePreservative(milliseconds).encode(&mut parameters);
+        }
+        let init = self.own_init(self.local_tag, window, &parameters);
+        let mut writer = Writer::new(buf, header, self.config.max_packet);
+        writer.chunk(&Chunk::Init(init));
+        writer.finish()
+    }
+
+    /// INIT is answered without remembering anything: all goes into the cookie (section 5.1, B; 5.2.1; 5.2.2).
+    pub(super) fn on_init(&mut self, now: Instant, init: &Init<'_>) {
+        // Tag 0 is dropped in silence (section 3.3.2).
+        if init.initiate_tag == 0 {
+            self.stats.malformed += 1;
+            return;
+        }
+        let offer = Offer::read(init.parameters, self.config.max_packet / 2);
+        let wrong = if offer.host_name {
+            Some(code::UNRESOLVABLE_ADDRESS)
+        } else if init.a_rwnd < LEAST_WINDOW || init.outbound_streams == 0 || init.inbound_streams == 0 {
+            Some(code::INVALID_MANDATORY_PARAMETER)
+        } else if offer.malformed {
+            Some(code::PROTOCOL_VIOLATION)
+        } else {
+            None
+        };
+        if let Some(code) = wrong {
+            self.stats.refused += 1;
+            let mut causes = Vec::new();
+            Cause { code, value: &[] }.encode(&mut causes);
+            self.reply(init.initiate_tag, &Chunk::Abort { reflected: false, causes: Causes::new(&causes) });
+            return;
+        }
+        // While an association exists, the answer carries a new tag and the tie tags, to tell a restart from a
+        // duplicate (section 5.2.2). Before, it repeats what our own INIT says (section 5.2.1).
+        let (local_tag, ties) = match &self.phase {
+            Phase::Idle | Phase::CookieWait(_) => (self.local_tag, (0, 0)),
+            Phase::CookieEchoed(_, peer) => (self.local_tag, (self.local_tag, peer.tag)),
+            Phase::Open(Stage::ShutdownAckSent, _) => {
+                self.shutdown_due = true;
+                return;
+            }
+            Phase::Open(_, peer) => {
+                let ties = (self.local_tag, peer.tag);
+                (random_tag(&mut self.rng), ties)
+            }
+            Phase::Ended(_) => return,
+        };
+        let cookie = Cookie {
+            created: self.jar.age(now),
+            local_tag,
+            peer_tag: init.initiate_tag,
+            local_initial_tsn: self.initial_tsn,
+            peer_initial_tsn: init.initial_tsn,
+            peer_window: init.a_rwnd,
+            peer_outbound_streams: init.outbound_streams,
+            peer_inbound_streams: init.inbound_streams,
+            forward_tsn: offer.forward_tsn,
+            reconfig: offer.reconfig,
+            extra: offer.preservative,
+            local_tie_tag: ties.0,
+            peer_tie_tag: ties.1,
+        };
+        let mut parameters = Vec::new();
+        Parameter::StateCookie(&self.jar.seal(&cookie)).encode(&mut parameters);
+        Self::own_parameters(&mut parameters);
+        for parameter in Parameters::new(&offer.unrecognized).iter().flatten() {
+            let mut whole = Vec::new();
+            parameter.encode(&mut whole);
+            Parameter::UnrecognizedParameter(&whole).encode(&mut parameters);
+        }
+        let answer = self.own_init(local_tag, self.own_window(), &parameters);
+        self.reply(init.initiate_tag, &Chunk::InitAck(answer));
+    }
+
+    /// INIT ACK brings the cookie to echo (section 5.1, C).
+    pub(super) fn on_init_ack(&mut self, now: Instant, init: &Init<'_>) {
+        let Phase::CookieWait(wait) = &self.phase else {
+            self.stats.refused += 1;
+            return;
+        };
+        let (sent, preserved) = (wait.sent, wait.preservative.is_some());
+        let offer = Offer::read(init.parameters, self.config.max_packet / 2);
+        let impossible = init.initiate_tag == 0
+            || init.a_rwnd < LEAST_WINDOW
+            || init.outbound_streams == 0
+            || init.inbound_streams == 0
+            || offer.host_name;
+        // A cookie that fits no packet cannot be returned.
+        let room = self.config.max_packet.saturating_sub(crate::packet::HEADER_LENGTH + 4);
+        let Some(cookie) = offer.cookie.filter(|cookie| !impossible && cookie.len() <= room) else {
+            self.stats.refused += 1;
+            let mut causes = Vec::new();
+            let code = if impossible { code::INVALID_MANDATORY_PARAMETER } else { code::MISSING_MANDATORY_PARAMETER };
+            Cause { code, value: &[] }.encode(&mut causes);
+            self.reply(init.initiate_tag, &Chunk::Abort { reflected: false, causes: Causes::new(&causes) });
+            self.close(now, Closed::ProtocolViolation("an impossible INIT ACK"));
+            return;
+        };
+        if let Some(sent) = sent {
+            self.outbound.rto.measure(now.saturating_duration_since(sent));
+        }
+        let peer = Peer {
+            tag: init.initiate_tag,
+            initial_tsn: init.initial_tsn,
+            reconfig: offer.reconfig,
+            outbound_streams: self.config.outbound_streams.min(init.inbound_streams),
+            inbound: Inbound::new(&self.config, init.initial_tsn),
+            sack_due: false,
+            unacknowledged: 0,
+            resets: PeerResets::new(init.initial_tsn),
+        };
+        self.outbound.partial_reliability = offer.forward_tsn;
+        self.outbound.set_peer_window(init.a_rwnd);
+        let mut complaint = Vec::new();
+        if !offer.unrecognized.is_empty() {
+            let mut causes = Vec::new();
+            Cause { code: code::UNRECOGNIZED_PARAMETERS, value: &offer.unrecognized }.encode(&mut causes);
+            Chunk::Error(Causes::new(&causes)).encode(&mut complaint);
+        }
+        let echo =
+            CookieEchoed { due: true, attempts: 0, sent: Some(now), cookie: cookie.to_vec(), complaint, preserved };
+        self.phase = Phase::CookieEchoed(echo, Box::new(peer));
+        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+    }
+
+    /// COOKIE ECHO opens the association, or tells a restart (sections 5.1.5 and 5.2.4). True if the rest of the
+    /// packet may be processed.
+    pub(super) fn on_cookie_echo(&mut self, now: Instant, tag: u32, bytes: &[u8]) -> bool {
+        let cookie = match self.jar.open(now, bytes) {
+            Ok(cookie) => cookie,
+            // A stale cookie for the very association that exists is a late duplicate, and harmless.
+            Err(BadCookie::Stale(cookie, _)) if self.is_current(&cookie) => cookie,
+            Err(BadCookie::Stale(cookie, excess)) => {
+                self.stats.refused += 1;
+                let mut causes = Vec::new();
+                let measure = u32::try_from(excess.as_micros()).unwrap_or(u32::MAX).to_be_bytes();
+                Cause { code: code::STALE_COOKIE, value: &measure }.encode(&mut causes);
+                self.reply(cookie.peer_tag, &Chunk::Error(Causes::new(&causes)));
+                return false;
+            }
+            Err(BadCookie::Forged) => {
+                self.stats.refused += 1;
+                return false;
+            }
+        };
+        if tag != cookie.local_tag {
+            self.stats.bad_tag += 1;
+            return false;
+        }
+        let accepted = match &self.phase {
+            Phase::Ended(_) => false,
+            Phase::Idle | Phase::CookieWait(_) => cookie.local_tag == self.local_tag && self.open(now, &cookie),
+            Phase::CookieEchoed(_, peer) if cookie.local_tag == self.local_tag => {
+                // Action D, or B if the peer has chosen another tag since.
+                if peer.tag == cookie.peer_tag { self.enter_established(now) } else { self.open(now, &cookie) }
+            }
+            Phase::Open(_, peer) if cookie.local_tag == self.local_tag => {
+                let known = peer.tag == cookie.peer_tag;
+                self.cookie_ack_due = true;
+                known || self.adopt_tag(&cookie)
+            }
+            Phase::CookieEchoed(_, peer) | Phase::Open(_, peer) => {
+                // Action A: a restart, if the cookie was made for this very association.
+                let tied = cookie.local_tie_tag == self.local_tag && cookie.peer_tie_tag == peer.tag;
+                tied && peer.tag != cookie.peer_tag && self.restart(now, &cookie)
+            }
+        };
+        if !accepted {
+            self.stats.refused += 1;
+        }
+        accepted
+    }
+
+    fn is_current(&self, cookie: &Cookie) -> bool {
+        cookie.local_tag == self.local_tag && self.phase.peer().is_some_and(|peer| peer.tag == cookie.peer_tag)
+    }
+
+    fn peer_from(&self, cookie: &Cookie) -> Box<Peer> {
+        Box::new(Peer {
+            tag: cookie.peer_tag,
+            initial_tsn: cookie.peer_initial_tsn,
+            reconfig: cookie.reconfig,
+            outbound_streams: self.config.outbound_streams.min(cookie.peer_inbound_streams),
+            inbound: Inbound::new(&self.config, cookie.peer_initial_tsn),
+            sack_due: false,
+            unacknowledged: 0,
+            resets: PeerResets::new(cookie.peer_initial_tsn),
+        })
+    }
+
+    /// The cookie sets up the association.
+    fn open(&mut self, now: Instant, cookie: &Cookie) -> bool {
+        let peer = self.peer_from(cookie);
+        self.outbound.partial_reliability = cookie.forward_tsn;
+        self.outbound.set_peer_window(cookie.peer_window);
+        self.phase = Phase::Open(Stage::Established, peer);
+        self.cookie_ack_due = true;
+        self.opened(now);
+        true
+    }
+
+    /// COOKIE-ECHOED ends well, with COOKIE ACK or with the peer's own cookie.
+    fn enter_established(&mut self, now: Instant) -> bool {
+        let Some(peer) = self.phase.take_peer() else { return false };
+        self.phase = Phase::Open(Stage::Established, peer);
+        self.cookie_ack_due = true;
+        self.opened(now);
+        true
+    }
+
+    /// Action B in an open association: the peer goes by another tag (section 5.2.4).
+    fn adopt_tag(&mut self, cookie: &Cookie) -> bool {
+        let fresh = self.peer_from(cookie);
+        let Some(peer) = self.phase.peer_mut() else { return false };
+        if peer.inbound.cumulative_tsn() == peer.initial_tsn.previous() && !peer.inbound.has_gaps() {
+            *peer = *fresh;
+        } else {
+            peer.tag = cookie.peer_tag;
+        }
+        true
+    }
+
+    /// COOKIE ACK (section 5.1, E).
+    pub(super) fn on_cookie_ack(&mut self, now: Instant) {
+        let Phase::CookieEchoed(echo, _) = &self.phase else {
+            // A duplicate (section 5.2.5).
+            return;
+        };
+        if let Some(sent) = echo.sent {
+            self.outbound.rto.measure(now.saturating_duration_since(sent));
+        }
+        if self.enter_established(now) {
+            self.cookie_ack_due = false;
+        }
+    }
+
+    fn opened(&mut self, now: Instant) {
+        tracing::debug!("established");
+        self.errors = 0;
+        self.timers.stop(Timer::Init);
+        if self.outbound.needs_timer() {
+            self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
+        }
+        self.schedule_heartbeat(now);
+        self.events.push_back(Event::Connected);
+        self.refuse_impossible_streams();
+        if self.closing {
+            self.shutdown(now);
+        }
+    }
+
+    /// The peer restarted (section 5.2.4, action A): a new association in place of this one.
+    fn restart(&mut self, now: Instant, cookie: &Cookie) -> bool {
+        if self.phase.stage() == Some(Stage::ShutdownAckSent) {
+            self.shutdown_due = true;
+            let mut causes = Vec::new();
+            Cause { code: code::COOKIE_RECEIVED_WHILE_SHUTTING_DOWN, value: &[] }.encode(&mut causes);
+            self.control(&Chunk::Error(Causes::new(&causes)));
+            return false;
+        }
+        tracing::debug!("the peer restarted");
+        let mut peer = self.peer_from(cookie);
+        if let Some(before) = self.phase.take_peer() {
+            peer.inbound.inherit(before.inbound);
+        }
+        self.local_tag = cookie.local_tag;
+        self.outbound = Outbound::new(&self.config, cookie.local_initial_tsn);
+        self.outbound.partial_reliability = cookie.forward_tsn;
+        self.outbound.set_peer_window(cookie.peer_window);
+        self.resets = Resets::new(cookie.local_initial_tsn);
+        self.timers.stop_all();
+        self.control.clear();
+        self.heartbeat = super::heartbeat::Heartbeat::default();
+        (self.errors, self.shutdown_due, self.cookie_ack_due) = (0, false, true);
+        self.phase = Phase::Open(Stage::Established, peer);
+        self.schedule_heartbeat(now);
+        self.events.push_back(Event::Restarted);
+        true
+    }
+
+    /// Our cookie came too late: once more from the start, asking for a longer life (section 5.2.6).
+    pub(super) fn on_stale_cookie(&mut self, now: Instant, measure: &[u8]) {
+        let Phase::CookieEchoed(echo, _) = &self.phase else { return };
+        if echo.preserved {
+            self.close(now, Closed::TimedOut);
+            return;
+        }
+        let staleness = measure.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        // Microseconds, told in milliseconds, and a round trip more.
+        let rtt = self.outbound.timeout().as_millis().min(60_000) as u32;
+        let preservative = Some((staleness / 1000).saturating_add(rtt).saturating_add(1));
+        self.outbound.cookie_echo_lost();
+        self.phase = Phase::CookieWait(CookieWait { due: true, attempts: 0, sent: Some(now), preservative });
+        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+    }
+
+    /// T1-init or T1-cookie (section 5.1).
+    pub(super) fn on_init_timeout(&mut self, now: Instant) {
+        let attempts = match &mut self.phase {
+            Phase::CookieWait(wait) => {
+                (wait.due, wait.sent) = (true, None);
+                wait.attempts += 1;
+                wait.attempts
+            }
+            Phase::CookieEchoed(echo, _) => {
+                (echo.due, echo.sent) = (true, None);
+                echo.attempts += 1;
+                self.outbound.cookie_echo_lost();
+                echo.attempts
+            }
+            Phase::Idle | Phase::Open(..) | Phase::Ended(_) => return,
+        };
+        if attempts > self.config.max_init_retransmits {
+            self.close(now, Closed::TimedOut);
+            return;
+        }
+        self.outbound.rto.back_off();
+        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+    }
+
+    /// Puts COOKIE ECHO into an empty packet if it is due; true if it was.
+    pub(super) fn write_cookie_echo(&mut self, writer: &mut Writer<'_>) -> bool {
+        let Phase::CookieEchoed(echo, _) = &mut self.phase else { return false };
+        if !std::mem::take(&mut echo.due) {
+            return false;
+        }
+        writer.chunk(&Chunk::CookieEcho(&echo.cookie));
+        if echo.complaint.len() <= writer.room() {
+            writer.buf.put_bytes(&echo.complaint);
+        }
+        true
+    }
+}

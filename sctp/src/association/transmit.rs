@@ -1,0 +1,108 @@
+//! Packets out: what goes into them, and in which order (RFC 9260, section 6.10).
+
+use super::Association;
+use super::phase::{Phase, Stage};
+use super::timers::Timer;
+use crate::packet::{Chunk, Writer};
+use std::time::Instant;
+
+impl Association {
+    /// Appends one packet of at most [`Config::max_packet`](crate::Config::max_packet) bytes; false if there is
+    /// nothing to send now. To be called until it says so.
+    pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        let sent = self.transmit_reply(buf)
+            || match &self.phase {
+                Phase::Idle | Phase::Ended(_) => false,
+                Phase::CookieWait(_) => self.transmit_init(buf),
+                Phase::CookieEchoed(..) => self.transmit_cookie_echo(now, buf),
+                Phase::Open(..) => self.transmit_open(now, buf),
+            };
+        if sent {
+            self.stats.packets_sent += 1;
+            // Data that was dropped instead of sent has events, and may have been the last.
+            self.settle(now);
+        }
+        sent
+    }
+
+    fn transmit_reply(&mut self, buf: &mut Vec<u8>) -> bool {
+        let Some(reply) = self.replies.pop_front() else { return false };
+        let mut writer = Writer::new(buf, self.header(reply.tag), self.config.max_packet);
+        writer.raw(&reply.chunks);
+        writer.finish()
+    }
+
+    /// COOKIE ECHO may bring data along; nothing else may be sent before it is acknowledged (section 5.1, D).
+    fn transmit_cookie_echo(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        let Some(tag) = self.phase.peer().map(|peer| peer.tag) else { return false };
+        let header = self.header(tag);
+        let mut writer = Writer::new(buf, header, self.config.max_packet);
+        if self.write_cookie_echo(&mut writer) {
+            self.outbound.fill(now, &mut writer, false, &mut self.stats);
+        }
+        writer.finish()
+    }
+
+    fn transmit_open(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        let Phase::Open(stage, peer) = &self.phase else { return false };
+        let (stage, tag) = (*stage, peer.tag);
+        let sends_data = match stage {
+            Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => true,
+            Stage::ShutdownSent | Stage::ShutdownAckSent => false,
+        };
+        let wants_to_send = sends_data && self.outbound.wants_to_send();
+        // A SACK that is not due yet rides along with data (section 6.1).
+        let sack = peer.sack_due || (wants_to_send && peer.unacknowledged > 0);
+        let header = self.header(tag);
+        let mut writer = Writer::new(buf, header, self.config.max_packet);
+        if std::mem::take(&mut self.cookie_ack_due) {
+            writer.chunk(&Chunk::CookieAck);
+        }
+        if sack {
+            self.write_sack(&mut writer);
+        }
+        self.write_shutdown(stage, &mut writer);
+        while let Some(chunk) = self.control.front() {
+            if chunk.len() > writer.room() {
+                break;
+            }
+            writer.raw(chunk);
+            self.control.pop_front();
+        }
+        if sends_data {
+            self.write_reset_request(now, &mut writer);
+            self.write_data(now, stage, &mut writer);
+        }
+        writer.finish()
+    }
+
+    fn write_shutdown(&mut self, stage: Stage, writer: &mut Writer<'_>) {
+        if !std::mem::take(&mut self.shutdown_due) {
+            return;
+        }
+        let Some(peer) = self.phase.peer() else { return };
+        match stage {
+            Stage::ShutdownSent => {
+                writer.chunk(&Chunk::Shutdown { cumulative_tsn_ack: peer.inbound.cumulative_tsn() });
+            }
+            Stage::ShutdownAckSent => writer.chunk(&Chunk::ShutdownAck),
+            Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => {}
+        }
+    }
+
+    fn write_data(&mut self, now: Instant, stage: Stage, writer: &mut Writer<'_>) {
+        let forward = self.outbound.forward_due() && writer.room() >= 16;
+        if forward {
+            self.outbound.write_forward(now, writer);
+        }
+        // On the way out, acknowledgements are wanted at once (section 6.1).
+        let hurry = stage != Stage::Established;
+        let filled = self.outbound.fill(now, writer, hurry, &mut self.stats);
+        if filled.any {
+            self.heartbeat.data_sent = Some(now);
+        }
+        if filled.earliest || ((filled.any || forward) && !self.timers.is_running(Timer::Retransmit)) {
+            self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use crate::serial::Tsn;
+use std::time::Duration;
+
+/// Settings and bounds of an association. Every queue has its bound here.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our SCTP port. Default 5000, as WebRTC uses.
+    pub local_port: u16,
+    /// The peer's SCTP port. Default 5000.
+    pub remote_port: u16,
+    /// The largest packet to send, in bytes with the SCTP header; at least 128 are used. Default 1160: what fits a
+    /// DTLS record in a datagram of 1200 bytes.
+    pub max_packet: usize,
+    /// The largest message accepted from the peer, in bytes; a larger one aborts the association. Default 256 KiB.
+    pub max_message: usize,
+    /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included. Default 4 MiB.
+    pub send_buffer: usize,
+    /// The window advertised: bytes received but not read, a charge for each message included. Raised to hold
+    /// [`max_message`](Self::max_message) where it would not, since a message is only read whole. What is held stays
+    /// below twice this and one message. Default 4 MiB.
+    pub receive_window: u32,
+    /// Streams to send on, at most 65,535, which is the default: streams cost nothing until used.
+    pub outbound_streams: u16,
+    /// Streams to receive on. Default 65,535.
+    pub inbound_streams: u16,
+    /// The retransmission timeout before anything has been measured. Default 1 s.
+    pub rto_initial: Duration,
+    /// The least retransmission timeout. RFC 9260 recommends 1 s; the default is 400 ms, which still exceeds the
+    /// 200 ms that a peer may delay an acknowledgement by, and repairs losses at the end of a burst sooner.
+    pub rto_min: Duration,
+    /// The greatest retransmission timeout, back-off included. RFC 9260 recommends 60 s; the default is 10 s, as ICE
+    /// tells a dead path within 30.
+    pub rto_max: Duration,
+    /// How long an acknowledgement may wait for company; at most 500 ms (RFC 9260, section 6.2). Default 20 ms.
+    pub sack_delay: Duration,
+    /// Timeouts in a row after which the peer counts as gone ('Association.Max.Retrans'). Default 10.
+    pub max_retransmits: u32,
+    /// Retransmissions of INIT and COOKIE ECHO before giving up ('Max.Init.Retransmits'). Default 8.
+    pub max_init_retransmits: u32,
+    /// How long an idle path waits for a heartbeat, the retransmission timeout not included. Default 30 s.
+    pub heartbeat_interval: Duration,
+    /// How long a state cookie is good for. Default 60 s.
+    pub cookie_lifetime: Duration,
+    /// Runs of chunks remembered beyond holes. A chunk that would begin another is dropped. Default 1024.
+    pub max_gaps: usize,
+    /// Control chunks and packets (answers to heartbeats, errors, INIT ACKs) that wait to be sent; more are dropped,
+    /// as the peer asks again for what it needs. Default 16.
+    pub max_control: usize,
+    /// The first TSN to use; random if not given. For tests of the wrap.
+    pub initial_tsn: Option<Tsn>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            local_port: 5000,
+            remote_port: 5000,
+            max_packet: 1160,
+            max_message: 256 << 10,
+            send_buffer: 4 << 20,
+            receive_window: 4 << 20,
+            outbound_streams: u16::MAX,
+            inbound_streams: u16::MAX,
+            rto_initial: Duration::from_secs(1),
+            rto_min: Duration::from_millis(400),
+            rto_max: Duration::from_secs(10),
+            sack_delay: Duration::from_millis(20),
+            max_retransmits: 10,
+            max_init_retransmits: 8,
+            heartbeat_interval: Duration::from_secs(30),
+            cookie_lifetime: Duration::from_secs(60),
+            max_gaps: 1024,
+            max_control: 16,
+            initial_tsn: None,
+        }
+    }
+}
+
+/// Below this nothing fits beside the headers; above it a length would not fit its field.
+const PACKET_SIZES: std::ops::RangeInclusive<usize> = 128..=65_532;
+
+impl Config {
+    /// The settings with impossible ones put right.
+    pub(crate) fn sane(mut self) -> Self {
+        self.max_packet = sane_packet(self.max_packet);
+        self.outbound_streams = self.outbound_streams.max(1);
+        self.inbound_streams = self.inbound_streams.max(1);
+        self.max_gaps = self.max_gaps.max(1);
+        self.max_control = self.max_control.max(1);
+        self.sack_delay = self.sack_delay.min(Duration::from_millis(500));
+        self
+    }
+
+    /// The size of the receive window in bytes.
+    pub(crate) fn window(&self) -> usize {
+        let least = self.max_message.saturating_add(64 << 10).min(u32::MAX as usize);
+        (self.receive_window as usize).max(least)
+    }
+}
+
+/// A packet size that works.
+pub(crate) fn sane_packet(size: usize) -> usize {
+    size.clamp(*PACKET_SIZES.start(), *PACKET_SIZES.end()) & !3
+}

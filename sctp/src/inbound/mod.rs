@@ -1,0 +1,294 @@
+//! What is received: which TSNs have come, messages being put together, and messages waiting to be read.
+
+mod reassembly;
+mod tracker;
+
+pub(crate) use reassembly::Violation;
+
+use crate::event::Event;
+use crate::message::Message;
+use crate::packet::{Data, ForwardTsn};
+use crate::serial::{Ssn, Tsn, unwrap_ssn};
+use crate::stats::Stats;
+use reassembly::{Complete, Reassembly};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tracker::{Place, Tracker};
+
+/// What a message waiting to be read, or for its turn, is charged beyond its payload.
+const MESSAGE_OVERHEAD: usize = 96;
+
+/// The count that stands for stream sequence number 0: far enough from zero to unwrap backwards.
+const FIRST_SSN: u64 = 1 << 16;
+
+#[derive(Debug)]
+struct Stream {
+    /// The next message in order.
+    next: u64,
+    /// Messages that came before their turn.
+    early: BTreeMap<u64, Message>,
+    ready: VecDeque<Message>,
+    /// `Readable` waits in the event queue.
+    announced: bool,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self { next: FIRST_SSN, early: BTreeMap::new(), ready: VecDeque::new(), announced: false }
+    }
+}
+
+/// What became of a DATA chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// New, in sequence.
+    New,
+    /// New, with a hole before it.
+    OutOfOrder,
+    /// Seen before, or not wanted; the peer should be told at once where we stand.
+    Unwanted,
+}
+
+/// The whole receiving side.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    tracker: Tracker,
+    reassembly: Reassembly,
+    streams: BTreeMap<u16, Stream>,
+    /// Payload and overhead of complete messages.
+    held: usize,
+    /// The size of the window in bytes.
+    capacity: usize,
+    max_message: usize,
+    /// The window in the last SACK.
+    advertised: usize,
+    /// Streams with an `IncomingReset` in the event queue.
+    resets_announced: BTreeSet<u16>,
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl Inbound {
+    pub(crate) fn new(config: &crate::Config, initial_tsn: Tsn) -> Self {
+        let capacity = config.window();
+        Self {
+            tracker: Tracker::new(initial_tsn, config.max_gaps),
+            reassembly: Reassembly::new(config.max_message),
+            streams: BTreeMap::new(),
+            held: 0,
+            capacity,
+            max_message: config.max_message,
+            advertised: capacity,
+            resets_announced: BTreeSet::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) const fn cumulative(&self) -> u64 {
+        self.tracker.cumulative()
+    }
+
+    pub(crate) const fn cumulative_tsn(&self) -> Tsn {
+        self.tracker.cumulative_tsn()
+    }
+
+    pub(crate) const fn count(&self, tsn: Tsn) -> u64 {
+        self.tracker.count(tsn)
+    }
+
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.tracker.has_gaps()
+    }
+
+    pub(crate) fn has_duplicates(&self) -> bool {
+        self.tracker.has_duplicates()
+    }
+
+    /// Bytes held, overhead included.
+    pub(crate) const fn used(&self) -> usize {
+        self.held.saturating_add(self.reassembly.charged())
+    }
+
+    /// The window to advertise.
+    pub(crate) const fn window(&self) -> usize {
+        self.capacity.saturating_sub(self.used())
+    }
+
+    /// Whether reading has opened the window so far that the peer should hear of it: by a quarter, since it was less
+    /// than half (receiver side of the silly window syndrome, RFC 9260, section 6.2).
+    pub(crate) const fn window_opened(&self) -> bool {
+        self.advertised < self.capacity / 2 && self.window().saturating_sub(self.advertised) >= self.capacity / 4
+    }
+
+    /// The fields of a SACK; the lists go into the two buffers.
+    pub(crate) fn report(&mut self, room: usize, gaps: &mut Vec<u8>, duplicates: &mut Vec<u8>) -> u32 {
+        self.tracker.report(room, gaps, duplicates);
+        self.advertised = self.window();
+        u32::try_from(self.advertised).unwrap_or(u32::MAX)
+    }
+
+    /// Takes a DATA chunk. `limit`: TSNs beyond it are not wanted now.
+    pub(crate) fn receive(&mut self, data: &Data<'_>, stats: &mut Stats) -> Result<Received, Violation> {
+        let tsn = self.tracker.count(data.tsn);
+        let place = self.tracker.place(tsn);
+        // The window is advertised with the capacity, and kept with some slack: overhead is charged that the peer
+        // does not know of. What comes in sequence is taken up to one message further, as only that frees the rest.
+        let slack = self.capacity.saturating_mul(2);
+        let limit = match place {
+            Place::Next => slack.saturating_add(self.max_message),
+            Place::Beyond => slack,
+            Place::Duplicate => {
+                stats.duplicates += 1;
+                self.tracker.duplicate(data.tsn);
+                return Ok(Received::Unwanted);
+            }
+            Place::TooFar => 0,
+        };
+        if self.used().saturating_add(data.payload.len()) > limit {
+            stats.out_of_window += 1;
+            return Ok(Received::Unwanted);
+        }
+        let complete = self.reassembly.insert(tsn, data)?;
+        self.tracker.insert(tsn);
+        stats.bytes_received += data.payload.len() as u64;
+        if let Some(message) = complete {
+            self.deliver(message, stats)?;
+        }
+        Ok(if place == Place::Next { Received::New } else { Received::OutOfOrder })
+    }
+
+    /// A chunk for a stream that does not exist is acknowledged and dropped (RFC 9260, section 6.5).
+    pub(crate) fn discard(&mut self, tsn: Tsn) {
+        let tsn = self.tracker.count(tsn);
+        if matches!(self.tracker.place(tsn), Place::Next | Place::Beyond) {
+            self.tracker.insert(tsn);
+        }
+    }
+
+    fn deliver(&mut self, complete: Complete, stats: &mut Stats) -> Result<(), Violation> {
+        let Complete { stream: id, ssn, unordered, ppid, payload } = complete;
+        if payload.len() > self.max_message {
+            return Err(Violation("a message larger than announced"));
+        }
+        let stream = self.streams.entry(id).or_default();
+        let charge = payload.len() + MESSAGE_OVERHEAD;
+        let message = Message { ppid, payload };
+        if unordered {
+            stream.ready.push_back(message);
+        } else {
+            let number = unwrap_ssn(stream.next, ssn);
+            if number < stream.next || stream.early.contains_key(&number) {
+                // A number used twice: nobody could tell which message is meant.
+                stats.refused += 1;
+                return Ok(());
+            }
+            stream.early.insert(number, message);
+            stream.release();
+        }
+        self.held += charge;
+        self.announce(id);
+        Ok(())
+    }
+
+    /// Tells of a stream that has messages now.
+    fn announce(&mut self, id: u16) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if !stream.ready.is_empty() && !stream.announced {
+            stream.announced = true;
+            self.events.push_back(Event::Readable(id));
+        }
+    }
+
+    pub(crate) fn read(&mut self, id: u16, stats: &mut Stats) -> Option<Message> {
+        let stream = self.streams.get_mut(&id)?;
+        let message = stream.ready.pop_front()?;
+        self.held -= message.payload.len() + MESSAGE_OVERHEAD;
+        stats.messages_received += 1;
+        if stream.ready.is_empty() {
+            stream.announced = false;
+        }
+        Some(message)
+    }
+
+    /// Takes a FORWARD TSN chunk (RFC 3758, section 3.6). False if it is old news, or jumps too far.
+    pub(crate) fn forward(&mut self, forward: &ForwardTsn<'_>) -> bool {
+        let tsn = self.tracker.count(forward.new_cumulative_tsn);
+        if !self.tracker.skip_to(tsn) {
+            return false;
+        }
+        self.reassembly.skip_to(tsn);
+        for skipped in forward.skipped() {
+            self.skip_messages(skipped.stream, skipped.ssn);
+            self.announce(skipped.stream);
+        }
+        true
+    }
+
+    /// Messages of a stream up to `ssn` will not come; those that are here are delivered.
+    fn skip_messages(&mut self, id: u16, ssn: Ssn) {
+        let stream = self.streams.entry(id).or_default();
+        let last = unwrap_ssn(stream.next, ssn);
+        if last < stream.next {
+            return;
+        }
+        while let Some(entry) = stream.early.first_entry()
+            && *entry.key() <= last
+        {
+            stream.ready.push_back(entry.remove());
+        }
+        stream.next = last + 1;
+        stream.release();
+    }
+
+    /// The peer starts these streams anew, or all of them (RFC 6525, section 5.2.2, E3).
+    pub(crate) fn reset(&mut self, streams: &[u16]) {
+        if streams.is_empty() {
+            let all: Vec<u16> = self.streams.keys().copied().collect();
+            for id in all {
+                self.reset_stream(id);
+            }
+        }
+        for id in streams {
+            self.reset_stream(*id);
+        }
+    }
+
+    fn reset_stream(&mut self, id: u16) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.next = FIRST_SSN;
+            // Nothing can be early now, unless the peer left out numbers.
+            while let Some((_, message)) = stream.early.pop_first() {
+                self.held -= message.payload.len() + MESSAGE_OVERHEAD;
+            }
+            if stream.ready.is_empty() {
+                self.streams.remove(&id);
+            }
+        }
+        if self.resets_announced.insert(id) {
+            self.events.push_back(Event::IncomingReset(id));
+        }
+    }
+
+    /// The application has been told of the stream's reset.
+    pub(crate) fn reset_told(&mut self, id: u16) {
+        self.resets_announced.remove(&id);
+    }
+
+    /// What the association before a restart had received in full can still be read.
+    pub(crate) fn inherit(&mut self, before: Self) {
+        for (id, stream) in before.streams {
+            if !stream.ready.is_empty() {
+                self.held += stream.ready.iter().map(|message| message.payload.len() + MESSAGE_OVERHEAD).sum::<usize>();
+                self.streams.insert(id, Stream { ready: stream.ready, announced: true, ..Stream::default() });
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// What is next in order can be read.
+    fn release(&mut self) {
+        while let Some(message) = self.early.remove(&self.next) {
+            self.ready.push_back(message);
+            self.next += 1;
+        }
+    }
+}

@@ -1,0 +1,509 @@
+//! What is sent: messages queued by stream, chunks outstanding, and the windows that let them go.
+
+mod congestion;
+mod queue;
+mod ring;
+mod rto;
+
+use crate::event::Event;
+use crate::message::{Message, Reliability, SendOptions};
+use crate::packet::{Data, ForwardTsn, HEADER_LENGTH, Sack, Writer};
+use crate::serial::Tsn;
+use crate::stats::Stats;
+use congestion::NewReno;
+use queue::{Head, OVERHEAD, Queue, Taken};
+use ring::{Limit, Refused, Ring, wire_length};
+use rto::Rto;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// What to do with the retransmission timer T3-rtx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Nothing is left to watch over.
+    Stop,
+    /// Start over.
+    Restart,
+    /// Start it if it is not running.
+    Keep,
+}
+
+/// What happened while a packet was filled with data.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Filled {
+    /// There is at least one DATA chunk in the packet.
+    pub(crate) any: bool,
+    /// The earliest outstanding chunk was sent again: the timer starts over.
+    pub(crate) earliest: bool,
+}
+
+/// The whole sending side.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    queue: Queue,
+    ring: Ring,
+    congestion: NewReno,
+    pub(crate) rto: Rto,
+    /// Bytes of the send buffer; see [`Config::send_buffer`](crate::Config::send_buffer).
+    buffer: usize,
+    /// What chunks in the ring are charged.
+    held: usize,
+    /// A message of this size was refused; the next room for it is worth an event.
+    refused: Option<usize>,
+    /// The window in the last SACK.
+    a_rwnd: usize,
+    /// The most that DATA chunks can take in one packet.
+    packet: usize,
+    /// The peer understands FORWARD TSN.
+    pub(crate) partial_reliability: bool,
+    /// Fast Recovery, until this TSN is acknowledged (RFC 9260, section 7.2.4).
+    recovery: Option<Tsn>,
+    /// One packet of retransmissions may ignore the congestion window.
+    fast_retransmit: bool,
+    /// Nothing has been acknowledged since the timer fired: one packet in flight at most.
+    timed_out: bool,
+    /// A chunk may be sent into a closed window (section 6.1, rule A).
+    probe: bool,
+    /// A SACK came since the timer last fired.
+    heard: bool,
+    /// FORWARD TSN is to be sent; and when it last was, for which point.
+    forward_due: bool,
+    forwarded: Option<(Tsn, Instant)>,
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl Outbound {
+    pub(crate) fn new(config: &crate::Config, initial_tsn: Tsn) -> Self {
+        let packet = data_room(config.max_packet);
+        Self {
+            queue: Queue::default(),
+            ring: Ring::new(initial_tsn),
+            congestion: NewReno::new(packet),
+            rto: Rto::new(config.rto_initial, config.rto_min, config.rto_max),
+            buffer: config.send_buffer,
+            held: 0,
+            refused: None,
+            a_rwnd: 0,
+            packet,
+            partial_reliability: false,
+            recovery: None,
+            fast_retransmit: false,
+            timed_out: false,
+            probe: false,
+            heard: false,
+            forward_due: false,
+            forwarded: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn set_max_packet(&mut self, max_packet: usize) {
+        self.packet = data_room(max_packet);
+        self.congestion.set_packet(self.packet);
+    }
+
+    pub(crate) const fn set_peer_window(&mut self, a_rwnd: u32) {
+        self.a_rwnd = a_rwnd as usize;
+    }
+
+    pub(crate) fn next_tsn(&self) -> Tsn {
+        self.ring.next_tsn()
+    }
+
+    /// Whether all that was accepted has been acknowledged.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.ring.is_empty()
+    }
+
+    fn used(&self) -> usize {
+        self.queue.charged().saturating_add(self.held)
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.saturating_sub(self.used()).saturating_sub(OVERHEAD)
+    }
+
+    pub(crate) fn buffered(&self, stream: u16) -> usize {
+        self.queue.buffered(stream)
+    }
+
+    pub(crate) fn set_low_threshold(&mut self, stream: u16, threshold: usize) {
+        self.queue.set_low_threshold(stream, threshold);
+    }
+
+    pub(crate) fn is_resetting(&self, stream: u16) -> bool {
+        self.queue.is_resetting(stream)
+    }
+
+    pub(crate) fn begin_reset(&mut self, stream: u16) {
+        self.queue.begin_reset(stream);
+    }
+
+    pub(crate) fn end_reset(&mut self, stream: u16, done: bool) {
+        self.queue.end_reset(stream, done);
+    }
+
+    /// Streams that have sent something since they began, or wait to.
+    pub(crate) fn used_streams(&self) -> Vec<u16> {
+        self.queue.used_streams()
+    }
+
+    pub(crate) fn has_been_used(&self, stream: u16) -> bool {
+        self.queue.has_been_used(stream)
+    }
+
+    pub(crate) fn has_queued(&self, stream: u16) -> bool {
+        self.queue.has_queued(stream)
+    }
+
+    /// Whether a message of this size is taken now. One that is larger than the whole buffer is taken when the
+    /// buffer is empty: its bytes exist already, and refusing it for ever would help nobody.
+    pub(crate) fn has_room(&mut self, length: usize) -> bool {
+        let room = length <= self.capacity() || self.used() == 0;
+        if !room {
+            self.refused = Some(self.refused.map_or(length, |before| before.min(length)));
+        }
+        room
+    }
+
+    pub(crate) fn push(&mut self, now: Instant, stream: u16, message: Message, options: SendOptions) {
+        let limit = match options.reliability {
+            Reliability::Reliable => Limit::default(),
+            Reliability::MaxRetransmits(max) => Limit { max_retransmits: Some(max), deadline: None },
+            // A deadline beyond the clock's end is none.
+            Reliability::MaxLifetime(lifetime) => Limit { max_retransmits: None, deadline: now.checked_add(lifetime) },
+        };
+        self.queue.push(stream, message, options.unordered, limit);
+    }
+
+    /// Applies a SACK. What to do with the timer, or why the SACK was refused.
+    pub(crate) fn acknowledge(
+        &mut self,
+        now: Instant,
+        sack: &Sack<'_>,
+        stats: &mut Stats,
+    ) -> Result<(Watch, bool), Refused> {
+        let flight = self.ring.flight_wire();
+        let acked = self.ring.acknowledge(now, sack.cumulative_tsn_ack, sack.gap_blocks(), self.recovery.is_some())?;
+        self.heard = true;
+        self.a_rwnd = sack.a_rwnd as usize;
+        self.held = self.held.saturating_sub(acked.released + acked.released_chunks * OVERHEAD);
+        if let Some(rtt) = acked.rtt {
+            self.rto.measure(rtt);
+        }
+        if acked.any {
+            self.timed_out = false;
+            self.rto.reset();
+        }
+        if acked.bytes > 0 {
+            let in_recovery = self.recovery.is_some();
+            self.congestion.on_ack(acked.bytes, flight, in_recovery, self.ring.flight_wire() == 0);
+        }
+        if self.recovery.is_some_and(|exit| !self.ring.cumulative_ack().precedes(exit)) {
+            self.recovery = None;
+        }
+        if self.ring.find_lost() {
+            stats.fast_retransmits += 1;
+            self.on_loss();
+        }
+        self.abandon_spent(now, stats);
+        self.schedule_forward(now);
+        self.tell_writable();
+        let watch = if !self.ring.needs_timer() {
+            Watch::Stop
+        } else if acked.cumulative {
+            Watch::Restart
+        } else {
+            Watch::Keep
+        };
+        Ok((watch, acked.any))
+    }
+
+    /// SHUTDOWN acknowledges cumulatively and says nothing about the window.
+    pub(crate) fn acknowledge_shutdown(
+        &mut self,
+        now: Instant,
+        cumulative: Tsn,
+        stats: &mut Stats,
+    ) -> Result<(Watch, bool), Refused> {
+        let a_rwnd = u32::try_from(self.a_rwnd).unwrap_or(u32::MAX);
+        self.acknowledge(now, &Sack::from_encoded(cumulative, a_rwnd, &[], &[]), stats)
+    }
+
+    fn on_loss(&mut self) {
+        if self.recovery.is_none() {
+            self.congestion.on_loss();
+            self.recovery = Some(self.ring.next_tsn().previous());
+            self.fast_retransmit = true;
+        }
+    }
+
+    /// The retransmission timer fired. True if that counts as an error of the path.
+    pub(crate) fn on_timeout(&mut self, now: Instant, stats: &mut Stats) -> bool {
+        self.rto.back_off();
+        if !self.ring.needs_timer() {
+            // It was the probe timer: the window has been closed for a whole timeout.
+            self.probe = !self.queue.is_empty();
+            return false;
+        }
+        // A peer that answers probes but keeps its window closed is alive (section 6.1, rule A).
+        let alive = std::mem::take(&mut self.heard) && self.a_rwnd < self.packet;
+        stats.timeouts += 1;
+        if !alive {
+            self.congestion.on_timeout();
+        }
+        self.ring.mark_all_lost();
+        self.recovery = None;
+        self.fast_retransmit = false;
+        self.timed_out = true;
+        self.abandon_spent(now, stats);
+        self.ring.advance();
+        self.forward_due = self.partial_reliability && self.ring.has_skip();
+        !alive
+    }
+
+    /// COOKIE ECHO was lost, and with it the data it carried, without a word about congestion.
+    pub(crate) fn cookie_echo_lost(&mut self) {
+        self.ring.mark_all_lost();
+    }
+
+    /// Gives up what is due to be sent again but may not be (RFC 3758, section 3.5).
+    fn abandon_spent(&mut self, now: Instant, stats: &mut Stats) {
+        while self.partial_reliability
+            && let Some(tsn) = self.ring.first_spent(now)
+        {
+            self.abandon(tsn, stats);
+        }
+    }
+
+    fn abandon(&mut self, tsn: Tsn, stats: &mut Stats) {
+        let Some((message, released)) = self.ring.abandon(tsn) else { return };
+        self.held = self.held.saturating_sub(released);
+        stats.messages_abandoned += 1;
+        if !message.complete {
+            // The rest of it is still queued. The receiver may have got all that was sent, so it takes one more TSN
+            // to have something to skip.
+            if let Some(taken) = self.queue.drop_front() {
+                self.tell_low(taken);
+            }
+            self.ring.push_abandoned(&message);
+            self.held = self.held.saturating_add(OVERHEAD);
+        }
+        self.forward_due |= self.ring.advance();
+        self.tell_writable();
+    }
+
+    /// After a SACK: the receiver has yet to skip what was abandoned. Told once per round trip at most
+    /// (RFC 3758, section 3.5, F2).
+    fn schedule_forward(&mut self, now: Instant) {
+        self.ring.advance();
+        if !self.partial_reliability || !self.ring.has_skip() {
+            self.forward_due = false;
+            return;
+        }
+        let wait = self.rto.smoothed().unwrap_or_default();
+        let told = self
+            .forwarded
+            .is_some_and(|(point, when)| point == self.ring.advanced() && now.saturating_duration_since(when) < wait);
+        self.forward_due |= !told;
+    }
+
+    fn tell_low(&mut self, taken: Taken) {
+        if taken.low {
+            self.events.push_back(Event::BufferedAmountLow(taken.stream));
+        }
+    }
+
+    fn tell_writable(&mut self) {
+        if let Some(length) = self.refused
+            && (length.max(self.buffer / 4) <= self.capacity() || self.used() == 0)
+        {
+            self.refused = None;
+            self.events.push_back(Event::Writable);
+        }
+    }
+
+    /// Whether the congestion window and what is queued let a packet with data go now.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        (self.ring.has_lost() && (self.fast_retransmit || self.may_send())) || (self.may_send() && self.may_send_new())
+    }
+
+    const fn may_send(&self) -> bool {
+        let flight = self.ring.flight_wire();
+        if self.timed_out { flight == 0 } else { flight < self.congestion.window() }
+    }
+
+    fn may_send_new(&self) -> bool {
+        self.next_length(self.packet).is_some_and(|length| self.fits_window(length))
+    }
+
+    fn next_length(&self, room: usize) -> Option<usize> {
+        let full = self.packet.saturating_sub(Data::OVERHEAD);
+        self.queue.next_length(room.checked_sub(Data::OVERHEAD)?, full)
+    }
+
+    /// Whether the peer's window takes a new chunk (section 6.1, rule A). Fragments are never cut to fit the window,
+    /// which is what keeps the silly window syndrome away.
+    fn fits_window(&self, length: usize) -> bool {
+        if self.ring.is_full() {
+            return false;
+        }
+        let window = self.a_rwnd.saturating_sub(self.ring.flight_data());
+        length <= window || (self.probe && self.ring.is_empty())
+    }
+
+    /// Whether data waits for a window that is closed while nothing is in flight that would tell of its opening.
+    pub(crate) fn waits_for_window(&self) -> bool {
+        !self.probe && self.ring.is_empty() && !self.queue.is_empty() && !self.may_send_new()
+    }
+
+    /// Whether the retransmission timer has to run.
+    pub(crate) fn needs_timer(&self) -> bool {
+        self.ring.needs_timer()
+    }
+
+    /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).
+    pub(crate) fn fill(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, stats: &mut Stats) -> Filled {
+        self.congestion.on_send(now, self.rto.current());
+        let mut filled = Filled::default();
+        // Decided once per packet: the window may be exceeded by what fills this packet up (rule B).
+        let may_send = self.may_send();
+        if may_send || self.fast_retransmit {
+            self.fill_lost(now, writer, &mut filled, stats);
+        }
+        if may_send && !self.ring.has_lost() {
+            self.fill_new(now, writer, hurry, &mut filled, stats);
+        }
+        filled
+    }
+
+    fn fill_lost(&mut self, now: Instant, writer: &mut Writer<'_>, filled: &mut Filled, stats: &mut Stats) {
+        loop {
+            self.abandon_spent(now, stats);
+            let Some((tsn, chunk)) = self.ring.first_lost() else { break };
+            // A chunk that was cut for larger packets than the path carries now has to go alone.
+            if wire_length(chunk.payload.len()) > writer.room() && !writer.is_empty() {
+                break;
+            }
+            let mut flags = chunk.flags;
+            // Whoever has lost something wants to know soon.
+            flags.immediate = true;
+            Data { flags, tsn, stream: chunk.stream, ssn: chunk.ssn, ppid: chunk.ppid, payload: &chunk.payload }
+                .encode(writer.buf);
+            stats.retransmits += 1;
+            filled.any = true;
+            filled.earliest |= self.ring.resent(tsn);
+        }
+        if filled.any {
+            self.fast_retransmit = false;
+        }
+    }
+
+    fn fill_new(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, filled: &mut Filled, stats: &mut Stats) {
+        while self.prepare_head(now, stats) {
+            let Some(length) = self.next_length(writer.room()) else { break };
+            if !self.fits_window(length) {
+                break;
+            }
+            let Some((mut chunk, taken)) = self.queue.take(length) else { break };
+            self.tell_low(taken);
+            self.held = self.held.saturating_add(length + OVERHEAD);
+            chunk.flags.immediate = hurry || self.probe;
+            self.probe = false;
+            let (flags, stream, ssn, ppid) = (chunk.flags, chunk.stream, chunk.ssn, chunk.ppid);
+            Data { flags, tsn: self.ring.next_tsn(), stream, ssn, ppid, payload: &chunk.payload }.encode(writer.buf);
+            stats.messages_sent += u64::from(flags.end);
+            stats.bytes_sent += length as u64;
+            self.ring.push(now, chunk);
+            filled.any = true;
+        }
+    }
+
+    /// Drops expired messages from the head of the queue; true if there is one to send.
+    fn prepare_head(&mut self, now: Instant, stats: &mut Stats) -> bool {
+        loop {
+            match self.queue.head(now) {
+                Head::Empty => return false,
+                Head::Ready => return true,
+                Head::Dropped(taken) => {
+                    stats.messages_abandoned += 1;
+                    self.tell_low(taken);
+                    self.tell_writable();
+                }
+                Head::ExpiredBegun => {
+                    if !self.partial_reliability {
+                        return true;
+                    }
+                    self.abandon_begun(stats);
+                }
+            }
+        }
+    }
+
+    /// The message at the head has expired with its first fragments sent, and perhaps acknowledged.
+    fn abandon_begun(&mut self, stats: &mut Stats) {
+        let Some((stream, ssn, unordered)) = self.queue.begun() else { return };
+        let last = self.ring.next_tsn().previous();
+        if !self.ring.is_empty() {
+            self.abandon(last, stats);
+            return;
+        }
+        let flags = crate::packet::DataFlags { unordered, ..Default::default() };
+        if let Some(taken) = self.queue.drop_front() {
+            self.tell_low(taken);
+        }
+        self.ring.push_abandoned(&ring::AbandonedMessage { stream, ssn, flags, complete: false });
+        self.held = self.held.saturating_add(OVERHEAD);
+        stats.messages_abandoned += 1;
+        self.forward_due |= self.ring.advance();
+    }
+
+    /// Whether FORWARD TSN is to be sent.
+    pub(crate) const fn forward_due(&self) -> bool {
+        self.forward_due
+    }
+
+    /// Appends FORWARD TSN, as far as its list of streams fits (RFC 3758, section 3.5, C4).
+    pub(crate) fn write_forward(&mut self, now: Instant, writer: &mut Writer<'_>) {
+        let room = (writer.room().saturating_sub(ForwardTsn::OVERHEAD)) / 4;
+        let mut highest = BTreeMap::new();
+        let mut point = self.ring.cumulative_ack();
+        for (tsn, chunk) in self.ring.skipped() {
+            if !chunk.flags.unordered {
+                if highest.len() >= room && !highest.contains_key(&chunk.stream) {
+                    break;
+                }
+                highest.insert(chunk.stream, chunk.ssn);
+            }
+            point = tsn;
+        }
+        let mut list = Vec::with_capacity(highest.len() * 4);
+        for (stream, ssn) in highest {
+            list.extend_from_slice(&stream.to_be_bytes());
+            list.extend_from_slice(&ssn.0.to_be_bytes());
+        }
+        writer.chunk(&crate::packet::Chunk::ForwardTsn(ForwardTsn::from_encoded(point, &list)));
+        self.forward_due = false;
+        self.forwarded = Some((self.ring.advanced(), now));
+    }
+
+    pub(crate) fn fill_stats(&self, stats: &mut Stats) {
+        stats.rtt = self.rto.smoothed();
+        stats.rto = self.rto.current();
+        stats.congestion_window = self.congestion.window();
+        stats.slow_start_threshold = self.congestion.threshold();
+        stats.peer_window = self.a_rwnd;
+        stats.in_flight = self.ring.flight_wire();
+        stats.send_buffer_used = self.used();
+    }
+
+    /// The timeout for the next round trip.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.rto.current()
+    }
+}
+
+/// What DATA chunks can take of a packet, in whole words (PMDCS of RFC 9260).
+const fn data_room(max_packet: usize) -> usize {
+    max_packet.saturating_sub(HEADER_LENGTH) & !3
+}
