@@ -127,14 +127,11 @@ mod tests {
         control.on_loss();
         let start = control.window();
         control.on_ack(1, start, false, false);
-        for _ in 0..start / 1000 {
-            control.on_ack(1000, start, false, false);
+        assert_eq!(control.window(), start + 1, "slow start reaches up to the threshold");
+        for _ in 0..=start / 1000 {
+            control.on_ack(1000, start + 1, false, false);
         }
-        assert_eq!(
-            control.window(),
-            start + 1 + 1000,
-            "slow start took the first byte, as the window was at the threshold"
-        );
+        assert_eq!(control.window(), start + 1 + 1000);
     }
 
     #[test]
