@@ -5,6 +5,7 @@ mod candidate;
 mod config;
 mod credentials;
 mod event;
+pub mod mdns;
 mod priority;
 mod stats;
 
