@@ -58,7 +58,7 @@ pub struct Drops {
     pub asymmetric: u64,
     /// Another method, or an indication.
     pub not_a_check: u64,
-    /// Refused without an answer, which would have been larger than the request.
+    /// Refused without an answer, which would have been larger than the request, or one of too many.
     pub unanswered: u64,
 }
 

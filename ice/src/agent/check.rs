@@ -114,10 +114,8 @@ impl Agent {
         let timer = sent_now(now, rto);
         pair.check =
             Some(Check { id, use_candidate, role, tie_breaker, priority, timer, last_sent: now, is_ambiguous: false });
-        // A pair that is known to work stays so while it is nominated.
-        if !pair.is_valid {
-            pair.state = PairState::InProgress;
-        }
+        // A pair that is known to work stays so while it is nominated, or checked again.
+        pair.state = if pair.is_valid { PairState::Succeeded } else { PairState::InProgress };
         self.send_check(route);
         true
     }

@@ -93,12 +93,12 @@ impl Agent {
             return;
         }
         self.gathering.servers.push(server);
-        self.query_servers(now, |query| query.server == server);
+        self.query_servers(|query| query.server == server);
         self.settle(now);
     }
 
     /// Queues the queries that `wanted` picks among all pairs of host and server.
-    pub(super) fn query_servers(&mut self, _now: Instant, wanted: impl Fn(&Query) -> bool) {
+    pub(super) fn query_servers(&mut self, wanted: impl Fn(&Query) -> bool) {
         if self.config.lite {
             return; // a lite agent has host candidates only (RFC 8445, section 5.2)
         }

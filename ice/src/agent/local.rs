@@ -135,7 +135,7 @@ impl Agent {
         debug!(%local, "host");
         self.begin_gathering();
         self.announce(candidate);
-        self.query_servers(now, |query| query.base == local);
+        self.query_servers(|query| query.base == local);
         self.form_pairs(now);
         self.settle(now);
         true
@@ -184,7 +184,7 @@ impl Agent {
     }
 
     /// After a restart: all candidates once more.
-    pub(super) fn gather_again(&mut self, now: Instant) {
+    pub(super) fn gather_again(&mut self) {
         if self.gathering.state == GatheringState::New {
             return;
         }
@@ -193,7 +193,7 @@ impl Agent {
         let hosts: Vec<Candidate> = self.locals.hosts.iter().map(|host| host.candidate.clone()).collect();
         hosts.into_iter().for_each(|candidate| self.announce(candidate));
         self.gathering.queries.clear();
-        self.query_servers(now, |_| true);
+        self.query_servers(|_| true);
     }
 
     /// A route's two ends as candidates.

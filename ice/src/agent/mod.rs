@@ -256,6 +256,7 @@ impl Agent {
         self.expire_consent(now);
         self.schedule_triggered(now);
         self.nominate(now);
+        self.follow(now);
         self.keep_consent(now);
         self.give_up(now);
         self.update_gathering();

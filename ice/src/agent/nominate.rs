@@ -2,7 +2,7 @@
 
 use super::Agent;
 use super::checklist::Pair;
-use crate::{Event, PairState, Role, Route};
+use crate::{ConnectionState, Event, PairState, Role, Route};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -29,7 +29,7 @@ impl Agent {
             return None;
         }
         let selected = self.current.selected.and_then(|route| self.current.pairs.get(route));
-        let is_silent = self.state == crate::ConnectionState::Disconnected;
+        let is_silent = self.state == ConnectionState::Disconnected;
         // One nomination per generation, unless what was nominated has fallen silent.
         if selected.is_some() && !is_silent {
             return None;
@@ -65,6 +65,21 @@ impl Agent {
             is_deliberate || priority > selected.priority || !selected.is_fresh(now, self.config.disconnected_after)
         });
         if is_better {
+            self.select(now, route);
+        }
+    }
+
+    /// The controlled agent's part when the pair in use has fallen silent: if the peer's checks come another way, which
+    /// works, data goes that way too. A NAT that forgets its mappings moves a peer without the peer knowing, so that
+    /// no nomination will ever say so.
+    pub(super) fn follow(&mut self, now: Instant) {
+        if self.role != Role::Controlled || self.state != ConnectionState::Disconnected || self.config.lite {
+            return;
+        }
+        let heard = self.current.selected.and_then(|route| self.current.pairs.get(route)).and_then(|pair| pair.heard);
+        let is_used = |pair: &&Pair| pair.is_valid && pair.has_been_checked && pair.heard > heard;
+        let used = self.current.pairs.iter().filter(is_used).max_by_key(|pair| pair.heard).map(|pair| pair.route);
+        if let (Some(_), Some(route)) = (self.current.selected, used) {
             self.select(now, route);
         }
     }

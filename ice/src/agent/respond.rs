@@ -61,7 +61,8 @@ impl Agent {
         if matches!(refusal, Refusal::BadRequest) {
             self.drops.integrity += 1;
         }
-        if amplifies(length) {
+        // Strangers may fill a part of the queue only, so that they keep no checks from being sent.
+        if amplifies(length) || self.outgoing.len() >= self.config.max_outgoing / 4 {
             self.drops.unanswered += 1;
         } else {
             self.refuse(route, None, message, refusal);

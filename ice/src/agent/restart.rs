@@ -79,7 +79,7 @@ impl Agent {
         }
         debug!(ufrag = %local.ufrag, "restart");
         self.begin_generation(local);
-        self.gather_again(now);
+        self.gather_again();
         self.settle(now);
     }
 

@@ -14,8 +14,8 @@ fn named(name: &str, port: u16) -> Candidate {
 }
 
 fn questions(events: &[Event]) -> Vec<&str> {
-    let name = |event| if let &Event::Resolve(ref name) = event { Some(&**name) } else { None };
-    events.iter().filter_map(name).collect()
+    let names = events.iter().map(|event| if let Event::Resolve(name) = event { Some(&**name) } else { None });
+    names.flatten().collect()
 }
 
 #[test]

@@ -66,6 +66,33 @@ fn two_symmetric_nats_end_in_failure_and_say_so() {
 }
 
 #[test]
+fn a_nat_that_forgets_its_mappings_moves_the_connection() {
+    for roles in [[Role::Controlling, Role::Controlled], [Role::Controlled, Role::Controlling]] {
+        let mut net = Network::new(1);
+        let internet = net.internet();
+        let (nat, home) = net.nat(internet, Nat::port_restricted(HOME));
+        let [a, b] = roles.map(|role| Config { role, ..Config::default() });
+        let (a, b) = ((a, home, &["192.168.0.2:5000"][..]), (b, internet, &["198.51.100.2:6000"][..]));
+        let mut world = World::with(net, 1, Link::delay(Duration::from_millis(5)), a, b);
+        world.signal();
+        world.expect_connected();
+        let (b, before) = (world.b, world.agent(world.b).route());
+        world.run_for(Duration::from_secs(2));
+        world.net.rebind(nat);
+        world.expect("another way", Duration::from_secs(25), |world| {
+            let route = world.agent(b).route();
+            route.is_some() && route != before
+        });
+        world.expect_data();
+        world.run_for(Duration::from_secs(60));
+        for node in [world.a, world.b] {
+            assert!(!world.peer(node).states().contains(&ice::ConnectionState::Failed));
+            assert_eq!(world.agent(node).state(), ice::ConnectionState::Completed);
+        }
+    }
+}
+
+#[test]
 fn dead_stun_servers_are_harmless() {
     let mut world =
         behind(1, Link::delay(Duration::from_millis(5)), Nat::port_restricted(HOME), Nat::full_cone(OFFICE));
