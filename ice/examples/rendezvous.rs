@@ -10,7 +10,7 @@
 //! The first to come is the controlling one. Each writes its credentials and candidates into a file of its own beside
 //! the name given (`.1` and `.2`), reads the other's, and checks the ways between its UDP socket and the other's. Over the
 //! one that works they exchange a line, given by `--say`. `--host ADDRESS` names the address of this machine to use,
-//! 127.0.0.1 unless told otherwise; `--stun ADDRESS:PORT` a STUN server to ask.
+//! 127.0.0.1 unless told otherwise; `--stun ADDRESS:PORT` a STUN server to ask; `--wait SECONDS` ends it if nobody comes.
 
 use ice::{Agent, Candidate, Config, Credentials, Event, GatheringState, Role, Route};
 use std::error::Error;
@@ -23,15 +23,13 @@ use visavis_ice as ice;
 
 /// How often the file is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
-/// How long to look for a way once the other has come, and how long to wait for it to come.
-const LIMIT: Duration = Duration::from_secs(40);
-const WAIT: Duration = Duration::from_secs(600);
 
 struct Options {
     file: PathBuf,
     host: IpAddr,
     stun: Option<SocketAddr>,
     say: String,
+    wait: Duration,
 }
 
 /// What the two say to each other.
@@ -101,7 +99,7 @@ fn meet(options: &Options, meeting: &Rendezvous) -> Result<(), Box<dyn Error>> {
             agent.close();
             return Ok(());
         }
-        if clock() - started > if has_remote { WAIT + LIMIT } else { WAIT } {
+        if clock() - started > options.wait {
             return Err("nobody came, or there is no way".into());
         }
     }
@@ -172,7 +170,7 @@ fn describe(credentials: &Credentials) -> String {
 
 /// Writes a file so that whoever reads it sees all of it or nothing.
 fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = path.with_extension("draft");
+    let draft = PathBuf::from(format!("{}.draft", path.display()));
     fs::write(&draft, format!("{text}end\n"))?;
     fs::rename(&draft, path)
 }
@@ -197,7 +195,8 @@ fn read(path: &Path, agent: &mut Agent) -> Result<bool, Box<dyn Error>> {
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
-    let (mut file, mut host, mut stun, mut say) = (None, IpAddr::from([127, 0, 0, 1]), None, "hello".to_owned());
+    let (mut file, mut host, mut stun) = (None, IpAddr::from([127, 0, 0, 1]), None);
+    let (mut say, mut wait) = ("hello".to_owned(), 600);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -206,11 +205,13 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--host" => host = value.parse().map_err(|_| format!("{value} is not an address"))?,
             "--stun" => stun = Some(value.parse().map_err(|_| format!("{value} is not an address with a port"))?),
             "--say" => say = value,
+            "--wait" => wait = value.parse().map_err(|_| format!("{value} is not a number of seconds"))?,
             _ => return Err(format!("what is {name}?").into()),
         }
     }
-    let file = file.ok_or("usage: rendezvous --file PATH [--host ADDRESS] [--stun ADDRESS:PORT] [--say LINE]")?;
-    Ok(Options { file, host, stun, say })
+    let file = file
+        .ok_or("usage: rendezvous --file PATH [--host ADDRESS] [--stun ADDRESS:PORT] [--say LINE] [--wait SECONDS]")?;
+    Ok(Options { file, host, stun, say, wait: Duration::from_secs(wait) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program has a clock; the crate is given its time")]

@@ -12,7 +12,7 @@ fn example() -> PathBuf {
 
 fn start(file: &Path, say: &str) -> Child {
     let mut command = Command::new(example());
-    command.arg("--file").arg(file).args(["--say", say]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("--file").arg(file).args(["--say", say, "--wait", "30"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the example is built by `cargo test` without `--test`, or by `cargo build --examples`")
 }
 
