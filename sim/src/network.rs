@@ -315,6 +315,7 @@ impl<N: Node> Network<N> {
                 Some(next) if next <= end => self.advance(next),
                 Some(_) | None => {
                     self.now = end;
+                    self.flush();
                     return done(self);
                 }
             }
@@ -342,6 +343,7 @@ impl<N: Node> Network<N> {
             self.flush();
         }
         self.now = end;
+        self.flush();
     }
 
     /// Lets `time` pass and fails if anything is sent meanwhile: all nodes are closed and have to be quiet.

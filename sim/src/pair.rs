@@ -204,6 +204,7 @@ impl<A: Endpoint, B: Endpoint> Pair<A, B> {
                 Some(next) if next <= end => self.advance(next),
                 Some(_) | None => {
                     self.now = end;
+                    self.flush();
                     return done(self);
                 }
             }
@@ -231,6 +232,7 @@ impl<A: Endpoint, B: Endpoint> Pair<A, B> {
             self.flush();
         }
         self.now = end;
+        self.flush();
     }
 
     /// Lets `time` pass and fails if anything is sent meanwhile: both ends are closed and have to be quiet. What was

@@ -1,0 +1,276 @@
+//! Receiving (RFC 8831, section 6.6; RFC 8832, section 6).
+//!
+//! Messages stay in the association until they are read, so that what nobody reads closes the receive window. Taken out
+//! ahead of that are only the messages of the establishment protocol, and at most one message behind each.
+
+use super::{Channels, Life};
+use crate::channel::{Channel, Outgoing, Reset};
+use crate::dialect::Control;
+use crate::message::{from_sctp, ppid};
+use crate::{ChannelError, ChannelId, Event, Message, State};
+use std::time::Instant;
+use tracing::debug;
+use wire::Malformed;
+
+impl Channels {
+    /// The next message of a channel, or `None` if there is none now. Makes room for more from the peer.
+    pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
+        let message = self.next_message(now, id);
+        match &message {
+            Some(message) => {
+                if let Some(channel) = self.channels.get_mut(&id) {
+                    channel.received.count(message.payload.len());
+                }
+            }
+            None => {
+                self.handle_drained(now, id);
+                self.forget_if_over(id);
+            }
+        }
+        self.pump(now);
+        message
+    }
+
+    fn next_message(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
+        loop {
+            let channel = self.channels.get_mut(&id)?;
+            if let Some(message) = channel.inbox.pop_front() {
+                return Some(message);
+            }
+            let stream = channel.stream.filter(|_| channel.reads_stream())?;
+            let message = self.association.read(now, stream)?;
+            if let Some(message) = self.sort(now, id, message) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// Something can be read from a stream.
+    pub(super) fn handle_readable(&mut self, now: Instant, stream: u16) {
+        let Some(id) = self.streams.channel(stream) else { return self.handle_readable_unused(now, stream) };
+        let Some(channel) = self.channels.get(&id) else { return };
+        if channel.deaf {
+            self.discard(now, stream);
+        } else if !channel.reads_stream() {
+            // It came after the peer's reset: it is for the next user of this stream.
+        } else if channel.heard || channel.options.negotiated.is_some() {
+            self.announce_readable(id);
+        } else {
+            self.handle_answer(now, id, stream);
+        }
+    }
+
+    /// The first thing heard on a channel that we opened: the acknowledgement, or, if that was overtaken, a message.
+    fn handle_answer(&mut self, now: Instant, id: ChannelId, stream: u16) {
+        let Some(message) = self.association.read(now, stream) else { return };
+        let is_accepted = matches!(self.control(stream, &message), Some(Ok(Control::Accept)));
+        if is_accepted || message.ppid != ppid::DCEP {
+            if let Some(channel) = self.channels.get_mut(&id) {
+                channel.heard = true;
+            }
+            self.set_open(id);
+        }
+        if is_accepted && self.config.dialect.has_third_message() {
+            self.push_pending(now, id, Outgoing::Complete);
+        }
+        self.keep(now, id, message);
+        self.look_behind(now, id, stream);
+    }
+
+    /// Looks whether a message for the application has come behind one of the establishment protocol.
+    fn look_behind(&mut self, now: Instant, id: ChannelId, stream: u16) {
+        while self.channels.get(&id).is_some_and(|channel| channel.inbox.is_empty() && channel.reads_stream()) {
+            let Some(message) = self.association.read(now, stream) else { return };
+            self.keep(now, id, message);
+        }
+    }
+
+    /// Puts a message that was taken from the association where `read` finds it.
+    fn keep(&mut self, now: Instant, id: ChannelId, message: sctp::Message) {
+        if let Some(message) = self.sort(now, id, message)
+            && let Some(channel) = self.channels.get_mut(&id)
+        {
+            channel.inbox.push_back(message);
+            self.announce_readable(id);
+        }
+    }
+
+    /// What a message on a channel in use is: one for the application, or something to be dealt with here.
+    fn sort(&mut self, now: Instant, id: ChannelId, message: sctp::Message) -> Option<Message> {
+        if message.ppid == ppid::DCEP {
+            self.handle_control(now, id, &message.payload);
+            return None;
+        }
+        match from_sctp(message) {
+            Ok(message) => Some(message),
+            Err(ppid) => {
+                debug!(%id, ppid, "unsupported payload protocol identifier");
+                self.stats.unexpected += 1;
+                // "The receiver SHOULD close the corresponding data channel."
+                self.fail(now, id, ChannelError::Protocol("unsupported payload protocol identifier"));
+                None
+            }
+        }
+    }
+
+    /// What a message of the establishment protocol says; `None` if it is none.
+    fn control<'a>(&self, stream: u16, message: &'a sctp::Message) -> Option<Result<Control<'a>, Malformed>> {
+        (message.ppid == ppid::DCEP).then(|| self.config.dialect.decode(stream, &message.payload))
+    }
+
+    fn handle_control(&mut self, now: Instant, id: ChannelId, bytes: &[u8]) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        let is_ours = !channel.by_peer && channel.options.negotiated.is_none();
+        match self.config.dialect.decode(channel.stream.unwrap_or_default(), bytes) {
+            // Of a channel that a message of the peer had opened before, or a repetition.
+            Ok(Control::Accept) if is_ours => {}
+            Ok(Control::Complete) if channel.by_peer => {}
+            Ok(Control::Accept | Control::Complete) => self.stats.unexpected += 1,
+            Ok(Control::Open(_)) => {
+                self.stats.refused += 1;
+                self.fail(now, id, ChannelError::Protocol("a channel was opened twice"));
+            }
+            Err(error) => {
+                debug!(%id, %error, "malformed");
+                self.stats.malformed += 1;
+                self.fail(now, id, ChannelError::Protocol(error.what()));
+            }
+        }
+    }
+
+    /// Something came on a stream that no channel uses.
+    fn handle_readable_unused(&mut self, now: Instant, stream: u16) {
+        match self.streams.resetting(stream) {
+            // Both directions are about to start anew: what comes now is for the next user and waits.
+            Some((_, Reset::Done)) => return,
+            Some(_) => return self.discard(now, stream),
+            None => {}
+        }
+        if self.early.contains_key(&stream) {
+            return;
+        }
+        if let Some(message) = self.association.read(now, stream) {
+            self.handle_first(now, stream, message);
+        }
+    }
+
+    /// The first message on a stream that no channel uses: an opening, or data of a negotiated channel that was not
+    /// opened here yet.
+    pub(super) fn handle_first(&mut self, now: Instant, stream: u16, message: sctp::Message) {
+        if let Some(control) = self.control(stream, &message) {
+            match control {
+                Ok(Control::Open(open)) => self.handle_open(now, stream, &open),
+                Ok(Control::Accept | Control::Complete) => {
+                    self.stats.unexpected += 1;
+                    self.refuse(now, stream, "acknowledgement of nothing");
+                }
+                Err(error) => {
+                    self.stats.malformed += 1;
+                    self.refuse(now, stream, error.what());
+                }
+            }
+            match self.streams.channel(stream) {
+                Some(id) => self.look_behind(now, id, stream),
+                None => self.discard(now, stream),
+            }
+            return;
+        }
+        let bytes = self.early_bytes.saturating_add(message.payload.len());
+        if bytes > self.config.max_early || self.early.len() >= self.config.max_channels {
+            self.stats.discarded += 1;
+            self.refuse(now, stream, "too much for channels that are not open");
+            return self.discard(now, stream);
+        }
+        self.early_bytes = bytes;
+        self.early.insert(stream, message);
+    }
+
+    /// Gives a negotiated channel what came before it was opened.
+    pub(super) fn take_early(&mut self, now: Instant, id: ChannelId, stream: u16) {
+        let Some(message) = self.early.remove(&stream) else { return };
+        self.early_bytes = self.early_bytes.saturating_sub(message.payload.len());
+        self.keep(now, id, message);
+        self.look_behind(now, id, stream);
+    }
+
+    /// Throws away what has come on a stream for nobody. An opening is kept: the peer sends one only once it takes the
+    /// stream for free again, so it is for the next channel.
+    pub(super) fn discard(&mut self, now: Instant, stream: u16) {
+        if self.early.contains_key(&stream) {
+            return;
+        }
+        while let Some(message) = self.association.read(now, stream) {
+            if matches!(self.control(stream, &message), Some(Ok(Control::Open(_))))
+                && self.early_bytes.saturating_add(message.payload.len()) <= self.config.max_early
+            {
+                self.early_bytes += message.payload.len();
+                self.early.insert(stream, message);
+                return;
+            }
+            self.stats.discarded += 1;
+        }
+    }
+
+    /// A stream is free again; what had come on it too soon has its turn.
+    pub(super) fn handle_freed(&mut self, now: Instant, stream: u16) {
+        if self.life == Life::Ended {
+            return;
+        }
+        if let Some(message) = self.early.remove(&stream) {
+            self.early_bytes = self.early_bytes.saturating_sub(message.payload.len());
+            self.handle_first(now, stream, message);
+        } else {
+            self.handle_readable_unused(now, stream);
+        }
+    }
+
+    /// Moves what has arrived for a channel from the association to its inbox, as far as the bound allows. Whether
+    /// nothing is left there.
+    pub(super) fn take_unread(&mut self, now: Instant, id: ChannelId) -> bool {
+        let mut taken: usize = 0;
+        loop {
+            let Some(channel) = self.channels.get(&id) else { return true };
+            let Some(stream) = channel.stream.filter(|_| channel.reads_stream()) else { return true };
+            if taken > self.config.max_unread {
+                return false;
+            }
+            let Some(message) = self.association.read(now, stream) else { return true };
+            // Many small messages must not cost more than few large ones.
+            taken = taken.saturating_add(message.payload.len()).saturating_add(size_of::<Message>());
+            self.keep(now, id, message);
+        }
+    }
+
+    fn announce_readable(&mut self, id: ChannelId) {
+        if let Some(channel) = self.channels.get_mut(&id)
+            && !std::mem::replace(&mut channel.announced.readable, true)
+        {
+            self.events.push_back(Event::Readable(id));
+        }
+    }
+
+    /// Forgets a channel that is over in every respect.
+    pub(super) fn forget_if_over(&mut self, id: ChannelId) {
+        let is_over = self.channels.get(&id).is_some_and(Channel::is_over);
+        if is_over && let Some(channel) = self.channels.remove(&id) {
+            self.release_names(&channel);
+        }
+    }
+
+    fn release_names(&mut self, channel: &Channel) {
+        if channel.by_peer {
+            self.peer_names = self.peer_names.saturating_sub(channel.options.name_bytes());
+        }
+    }
+}
+
+impl Channel {
+    /// Whether what the association has for this stream is for this channel.
+    pub(crate) const fn reads_stream(&self) -> bool {
+        !self.deaf && !self.stream_is_read
+    }
+
+    fn is_over(&self) -> bool {
+        self.state == State::Closed && self.announced.closed && self.inbox.is_empty() && !self.reads_stream()
+    }
+}

@@ -1,0 +1,9 @@
+//! Data channels over simulated links, one module per behaviour.
+
+mod buffering;
+mod closing;
+mod common;
+mod hostile;
+mod messages;
+mod opening;
+mod rough;
