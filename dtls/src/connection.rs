@@ -138,7 +138,10 @@ impl Connection {
     ) {
         trace!(?header, "record");
         if let State::Closed(farewell) = &mut self.state {
-            self.alerts.extend(farewell.repeat());
+            // Alerts are not answered, or two ends would say farewell to each other for ever.
+            if header.kind != ContentType::ALERT && self.alerts.is_empty() {
+                self.alerts.extend(farewell.repeat());
+            }
             self.stats.dropped += 1;
         } else if header.epoch == 0 {
             self.handle_clear(now, header, content);
@@ -264,7 +267,9 @@ impl Connection {
     }
 
     fn handle_alert(&mut self, content: &[u8]) {
-        let Ok(alert) = Alert::decode(&mut Reader::new(content)) else {
+        let mut reader = Reader::new(content);
+        // Exactly one alert: in clear, anything that is not one must not be taken for one.
+        let (Ok(alert), true) = (Alert::decode(&mut reader), reader.is_empty()) else {
             self.stats.malformed += 1;
             return;
         };
@@ -430,3 +435,6 @@ pub const MAX_OVERHEAD: usize = RecordHeader::SIZE + 8 + 16;
 /// The labels of RFC 5246 and RFC 7627: exporting with them would give the protocol's own secrets away.
 const RESERVED_LABELS: [&str; 5] =
     ["client finished", "server finished", "master secret", "extended master secret", "key expansion"];
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,8 @@ struct Scenario {
     group: Option<&'static str>,
     /// Whether the server, theirs or ours, asks for a cookie.
     cookie: bool,
+    /// Whether GnuTLS knows the extended master secret.
+    extended_master_secret: bool,
     mtu: usize,
     weather: Weather,
     seed: u64,
@@ -64,6 +66,7 @@ impl Default for Scenario {
             suite: None,
             group: None,
             cookie: false,
+            extended_master_secret: true,
             mtu: 1200,
             weather: FAIR,
             seed: 1,
@@ -77,14 +80,19 @@ impl Scenario {
         config.provider = provider(self.suite, self.group, &config.provider);
         config.srtp_profiles = vec![SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmSha1_80];
         config.require_cookie = self.cookie;
+        config.require_extended_master_secret = self.extended_master_secret;
         config.mtu = self.mtu;
         config
     }
 
-    fn gnutls(command: &str, certificate: &(PathBuf, PathBuf)) -> Command {
+    fn gnutls(&self, command: &str, certificate: &(PathBuf, PathBuf)) -> Command {
         // It buffers its output otherwise, and what it knows comes too late.
         let mut gnutls = Command::new("stdbuf");
-        gnutls.args(["-oL", command, "--udp", "--mtu", "1200", "--priority", "NORMAL:-VERS-ALL:+VERS-DTLS1.2"]);
+        gnutls.args(["-oL", command, "--udp", "--mtu", "1200", "--priority"]);
+        gnutls.arg(match self.extended_master_secret {
+            true => "NORMAL:-VERS-ALL:+VERS-DTLS1.2",
+            false => "NORMAL:-VERS-ALL:+VERS-DTLS1.2:%NO_SESSION_HASH",
+        });
         gnutls.arg("--x509certfile").arg(&certificate.0).arg("--x509keyfile").arg(&certificate.1);
         gnutls.args(["--srtp-profiles", "SRTP_AES128_CM_HMAC_SHA1_80"]);
         gnutls.args(["--keymatexport", LABEL, "--keymatexportsize", "60"]);
@@ -95,7 +103,7 @@ impl Scenario {
         let files = Certificates::new();
         let (ours, theirs) = (files.make("ours", self.ours), files.make("theirs", self.theirs));
         let port = free_port();
-        let mut command = Self::gnutls("gnutls-serv", &theirs);
+        let mut command = self.gnutls("gnutls-serv", &theirs);
         command.args(["--echo", "--require-client-cert", "--port", &port.to_string()]);
         if !self.cookie {
             command.arg("--nocookie");
@@ -122,7 +130,7 @@ impl Scenario {
         let files = Certificates::new();
         let (ours, theirs) = (files.make("ours", self.ours), files.make("theirs", self.theirs));
         let mut server = Ours::new(self.config(Role::Server, &ours, &theirs), None, self.weather, self.seed);
-        let mut command = Self::gnutls("gnutls-cli", &theirs);
+        let mut command = self.gnutls("gnutls-cli", &theirs);
         command.args(["--insecure", "--no-ca-verification", "127.0.0.1", "--port"]);
         let mut gnutls = Process::start(command.arg(server.address().port().to_string()));
         self.connect(&mut server, &mut gnutls);
@@ -220,6 +228,13 @@ fn certificates_of_mixed_kinds_and_of_version_1() {
         (Kind::RsaVersion1, Kind::EcdsaVersion1),
     ] {
         Scenario { theirs, ours, ..Scenario::default() }.both_ways();
+    }
+}
+
+#[test]
+fn without_the_extended_master_secret_if_it_must_be() {
+    if isolated("without_the_extended_master_secret_if_it_must_be") {
+        Scenario { extended_master_secret: false, ..Scenario::default() }.both_ways();
     }
 }
 

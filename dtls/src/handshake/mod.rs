@@ -118,9 +118,10 @@ impl Awaiting {
     }
 }
 
-/// Whether a message of this kind may come in records of this epoch: Finished is always protected, all others never.
+/// Whether a message of this kind may come in records of this epoch: Finished is always protected, all others never. A
+/// HelloRequest belongs nowhere: a handshake is going on already (RFC 5246, section 7.4.1.1).
 pub(crate) fn belongs(kind: HandshakeType, epoch: u16) -> bool {
-    epoch == if kind == HandshakeType::FINISHED { PROTECTED } else { 0 }
+    kind != HandshakeType::HELLO_REQUEST && epoch == if kind == HandshakeType::FINISHED { PROTECTED } else { 0 }
 }
 
 /// Refuses a message of any kind but the one awaited.
