@@ -32,9 +32,9 @@ pub enum Event {
     /// Data travels between these two now.
     SelectedPair {
         /// Ours.
-        local: ice::Candidate,
+        local: Box<ice::Candidate>,
         /// The peer's.
-        remote: ice::Candidate,
+        remote: Box<ice::Candidate>,
     },
     /// A `.local` name of the peer is to be looked up by multicast DNS (RFC 6762); the answer goes to
     /// [`Session::handle_resolved`](crate::Session::handle_resolved).

@@ -12,8 +12,8 @@ use rand::{Rng, SeedableRng};
 use crate::negotiation::{Applied, Negotiation};
 use crate::transport::{Heard, Transport};
 use crate::{
-    Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, OfferOptions, SessionDescription, SignalingState,
-    Stats,
+    Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, OfferOptions, SessionDescription,
+    SignalingState, Stats,
 };
 
 /// One peer connection without I/O.
@@ -35,6 +35,8 @@ pub struct Session {
     transport: Transport,
     channels: Channels,
     life: Life,
+    /// Whether SCTP has ended, and all channels with it.
+    is_association_over: bool,
     events: VecDeque<Event>,
     connection_state: ConnectionState,
     close_timeout: Duration,
@@ -54,7 +56,9 @@ pub struct Session {
 enum Life {
     Open,
     /// What was accepted is still being delivered.
-    Draining { deadline: Instant },
+    Draining {
+        deadline: Instant,
+    },
     Closed,
 }
 
@@ -69,6 +73,7 @@ impl Session {
             transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
             channels: Channels::new(channels, now, child(&mut rng)),
             life: Life::Open,
+            is_association_over: false,
             events: VecDeque::new(),
             connection_state: ConnectionState::New,
             close_timeout: config.close_timeout,
@@ -223,12 +228,16 @@ impl Session {
 
     /// Queues a message. One that cannot be taken is handed back in the error.
     pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), datachannel::SendError> {
-        self.channels.send(now, id, message)
+        let result = self.channels.send(now, id, message);
+        self.hear_channels(now);
+        result
     }
 
     /// The next message of a channel, if one is there.
     pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
-        self.channels.read(now, id)
+        let message = self.channels.read(now, id);
+        self.hear_channels(now);
+        message
     }
 
     /// Closes a channel once all that was sent on it is delivered.
@@ -303,7 +312,7 @@ impl Session {
             return;
         }
         self.set_signaling_closed();
-        if self.transport.dtls_state() == DtlsState::Connected && !self.channels.is_disconnected() {
+        if self.transport.dtls_state() == DtlsState::Connected && !self.is_association_over {
             self.life = Life::Draining { deadline: now + self.close_timeout };
             self.channels.shutdown(now);
             self.react(now);
@@ -380,20 +389,25 @@ impl Session {
         while let Some(heard) = self.transport.poll() {
             self.hear(now, heard);
         }
+        self.hear_channels(now);
+        self.update_connection_state();
+    }
+
+    fn hear_channels(&mut self, now: Instant) {
         while let Some(event) = self.channels.poll_event() {
-            if let datachannel::Event::Disconnected(_) = &event
-                && let Life::Draining { .. } = self.life
-            {
-                self.say_goodbye(now);
+            if let datachannel::Event::Disconnected(_) = &event {
+                self.is_association_over = true;
+                if let Life::Draining { .. } = self.life {
+                    self.say_goodbye(now);
+                }
             }
             self.events.push_back(Event::Channel(event));
         }
-        self.update_connection_state();
     }
 
     fn hear(&mut self, now: Instant, heard: Heard) {
         match heard {
-            Heard::Ice(event) => self.hear_ice(event),
+            Heard::Ice(event) => self.hear_ice(*event),
             Heard::Connecting => {}
             Heard::Connected(role) => self.channels.connect(now, role_of(role)),
             Heard::Ended(error) => {
@@ -424,7 +438,10 @@ impl Session {
                 self.events.push_back(Event::IceGatheringState(state));
             }
             ice::Event::State(state) => self.events.push_back(Event::IceConnectionState(state)),
-            ice::Event::Selected { local, remote } => self.events.push_back(Event::SelectedPair { local, remote }),
+            ice::Event::Selected { local, remote } => {
+                let (local, remote) = (Box::new(local), Box::new(remote));
+                self.events.push_back(Event::SelectedPair { local, remote });
+            }
             ice::Event::Resolve(name) => self.events.push_back(Event::Resolve(name)),
             ice::Event::GatheringError { server, local, code, reason } => {
                 self.events.push_back(Event::IceCandidateError { server, local, code, reason });

@@ -23,10 +23,19 @@ pub(crate) struct Security {
 ///    +--close------------------------------------------------------------------------+
 /// ```
 enum Secure {
-    Waiting { security: Option<Security>, early: Vec<Vec<u8>> },
-    Running { security: Security, connection: Box<dtls::Connection> },
+    Waiting {
+        security: Option<Security>,
+        early: Vec<Vec<u8>>,
+    },
+    Running {
+        security: Security,
+        connection: Box<dtls::Connection>,
+    },
     /// `connection` still has last words to send; `error` says why, if nobody here asked for the end.
-    Ended { error: Option<dtls::Error>, connection: Option<Box<dtls::Connection>> },
+    Ended {
+        error: Option<dtls::Error>,
+        connection: Option<Box<dtls::Connection>>,
+    },
 }
 
 /// ICE and DTLS of one connection, and the demultiplexer between them.
@@ -48,7 +57,7 @@ struct Settings {
 
 /// What the layers above must hear of.
 pub(crate) enum Heard {
-    Ice(ice::Event),
+    Ice(Box<ice::Event>),
     /// DTLS has begun to shake hands.
     Connecting,
     /// Keys are agreed, and the peer is who its description said.
@@ -185,7 +194,7 @@ impl Transport {
 
     pub(crate) fn poll(&mut self) -> Option<Heard> {
         if let Some(event) = self.ice.poll_event() {
-            return Some(Heard::Ice(event));
+            return Some(Heard::Ice(Box::new(event)));
         }
         let Secure::Running { connection, security } = &mut self.secure else { return None };
         match connection.poll_event()? {

@@ -17,7 +17,9 @@ impl Negotiation {
         match self.state {
             SignalingState::Stable | SignalingState::HaveLocalOffer => {}
             SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer => {
-                return Err(self.wrong("create an offer", "an offer of the peer is pending; answer it, or roll it back"));
+                return Err(
+                    self.wrong("create an offer", "an offer of the peer is pending; answer it, or roll it back")
+                );
             }
             SignalingState::HaveRemotePranswer => {
                 return Err(self.wrong("create an offer", "wait for the peer's final answer"));
@@ -38,9 +40,9 @@ impl Negotiation {
     fn offered_sections(&self) -> Vec<Section> {
         let mut sections = self.sections.clone();
         if self.wants_channels && self.channel_section().is_none() {
-            let mid = (0..).map(|number: u32| number.to_string()).find(|mid| {
-                !sections.iter().any(|section| section.mid.as_deref() == Some(mid))
-            });
+            let mid = (0..)
+                .map(|number: u32| number.to_string())
+                .find(|mid| !sections.iter().any(|section| section.mid.as_deref() == Some(mid)));
             sections.push(Section {
                 mid,
                 media: "application".into(),

@@ -51,8 +51,7 @@ impl Remote {
     /// Reads a description, and refuses one that lacks what a connection needs.
     pub(super) fn read(description: &SessionDescription) -> Result<Self, Error> {
         let kind = description.kind;
-        let parsed: Description =
-            description.sdp.parse().map_err(|error| Error::Description { kind, error })?;
+        let parsed: Description = description.sdp.parse().map_err(|error| Error::Description { kind, error })?;
         let mut sections: Vec<RemoteSection> = Vec::with_capacity(parsed.media.len());
         for media in &parsed.media {
             let has_channels = sections.iter().any(|earlier| earlier.channels.is_some());

@@ -95,17 +95,15 @@ impl Negotiation {
             self.roll_back();
         }
         let mut applied = Applied::default();
-        let restarts = match (&self.current_remote, remote.credentials()) {
-            (Some(current), Some(new)) => current.credentials().is_some_and(|old| old != new),
-            (Some(_), None) | (None, _) => false,
-        };
-        if restarts {
+        let old = self.current_remote.as_ref().and_then(Remote::credentials);
+        let is_new = old != remote.credentials();
+        if is_new && old.is_some() {
             applied.restart = Some(ice::Credentials::random(&mut self.rng));
             self.candidates.clear();
         }
         let role = if remote.lite { ice::Role::Controlling } else { ice::Role::Controlled };
         applied.ice_role = self.take_role(role);
-        self.apply_remote(&remote, &mut applied, restarts || self.current_remote.is_none());
+        self.apply_remote(&remote, &mut applied, is_new);
         self.pending_remote = Some(remote);
         applied.signaling_state = self.go(SignalingState::HaveRemoteOffer);
         applied
@@ -116,12 +114,8 @@ impl Negotiation {
         if remote.lite {
             applied.ice_role = Some(ice::Role::Controlling);
         }
-        let news = match (self.remote().and_then(Remote::credentials), remote.credentials()) {
-            (Some(old), Some(new)) => old != new,
-            (None, _) => true,
-            (Some(_), None) => false,
-        };
-        self.apply_remote(&remote, &mut applied, news);
+        let is_new = self.remote().and_then(Remote::credentials) != remote.credentials();
+        self.apply_remote(&remote, &mut applied, is_new);
         applied.security = remote.security(opposite(role_of(remote.setup())));
         let next = if remote.description.kind == SdpKind::Answer {
             SignalingState::Stable

@@ -1,0 +1,235 @@
+//! The exchange of descriptions: its states, its errors, glare and rollback.
+
+use std::time::Duration;
+
+use sim::Link;
+use visavis_session::{Error, Event, IceCandidate, OfferOptions, SdpKind, SessionDescription, SignalingState};
+
+use crate::common::{PATIENCE, World};
+
+fn world() -> World {
+    World::new(1, Link::delay(Duration::from_millis(5)))
+}
+
+#[test]
+fn the_first_channel_asks_for_negotiation_once() {
+    let mut world = world();
+    let a = world.a;
+    world.open(a, "one");
+    world.open(a, "two");
+    let needed = world.host(a).events.iter().filter(|event| matches!(event, Event::NegotiationNeeded)).count();
+    assert_eq!(needed, 1);
+}
+
+#[test]
+fn states_follow_offer_and_answer() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let offer = world.offer(a);
+    assert_eq!(world.host(a).session.signaling_state(), SignalingState::HaveLocalOffer);
+    world.on(b, |now, host| host.session.set_remote_description(now, offer).unwrap());
+    assert_eq!(world.host(b).session.signaling_state(), SignalingState::HaveRemoteOffer);
+    let answer = world.on(b, |now, host| {
+        let answer = host.session.create_answer(now).unwrap();
+        host.session.set_local_description(now, answer).unwrap();
+        host.session.local_description().unwrap()
+    });
+    assert_eq!(world.host(b).session.signaling_state(), SignalingState::Stable);
+    world.accept(a, answer);
+    assert_eq!(world.host(a).session.signaling_state(), SignalingState::Stable);
+}
+
+#[test]
+fn an_answer_processed_twice_is_refused_and_changes_nothing() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let offer = world.offer(a);
+    let answer = world.answer(b, offer);
+    world.accept(a, answer.clone());
+    let error = world.on(a, |now, host| host.session.set_remote_description(now, answer)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot set a remote answer while the signaling state is stable: \
+         no offer of ours awaits one; each answer is processed once, after its offer"
+    );
+    world.await_open(1);
+}
+
+#[test]
+fn a_malformed_description_is_refused_with_its_line() {
+    let mut world = world();
+    let a = world.a;
+    world.open(a, "channel");
+    let mut offer = world.offer(a);
+    offer.sdp = offer.sdp.replace("a=setup:actpass", "a=setup:whoever");
+    let b = world.b;
+    let error = world.on(b, |now, host| host.session.set_remote_description(now, offer)).unwrap_err();
+    let Error::Description { kind: SdpKind::Offer, error } = &error else { panic!("{error}") };
+    assert!(error.text.contains("a=setup:whoever"), "{error}");
+    assert_eq!(world.host(b).session.signaling_state(), SignalingState::Stable);
+}
+
+#[test]
+fn what_a_connection_needs_must_be_there() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let offer = world.offer(a);
+    let drop_line = |name: &str| {
+        let kept: Vec<&str> = offer.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect();
+        SessionDescription::offer(kept.concat())
+    };
+    for (line, problem) in
+        [("a=ice-ufrag", "`a=ice-ufrag`"), ("a=ice-pwd", "`a=ice-pwd`"), ("a=fingerprint", "`a=fingerprint`")]
+    {
+        let broken = drop_line(line);
+        let error = world.on(b, |now, host| host.session.set_remote_description(now, broken)).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+    let weak = SessionDescription::offer(offer.sdp.replace("a=fingerprint:sha-256", "a=fingerprint:sha-1"));
+    let error = world.on(b, |now, host| host.session.set_remote_description(now, weak)).unwrap_err();
+    assert!(error.to_string().contains("sha-1"), "{error}");
+    // None of this has spoilt anything.
+    let answer = world.answer(b, offer);
+    world.accept(a, answer);
+    world.await_open(1);
+}
+
+#[test]
+fn a_changed_local_description_is_refused() {
+    let mut world = world();
+    let a = world.a;
+    world.open(a, "channel");
+    let error = world.on(a, |now, host| {
+        let mut offer = host.session.create_offer(now, OfferOptions::default()).unwrap();
+        offer.sdp.push_str("a=x\r\n");
+        host.session.set_local_description(now, offer).unwrap_err()
+    });
+    assert_eq!(error, Error::Modified { kind: SdpKind::Offer });
+}
+
+#[test]
+fn glare_is_resolved_by_rollback() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "from a");
+    world.open(b, "from b");
+    let (offer_a, offer_b) = (world.offer(a), world.offer(b));
+    // `b` is polite: it gives way. `a` ignores what it is offered.
+    let error = world.on(a, |now, host| host.session.create_answer(now)).unwrap_err();
+    assert!(matches!(error, Error::State { .. }), "{error}");
+    drop(offer_b);
+    let answer = world.answer(b, offer_a);
+    world.accept(a, answer);
+    world.await_open(2);
+}
+
+#[test]
+fn a_rolled_back_offer_can_be_made_again() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    world.offer(a);
+    world.on(a, |now, host| host.session.set_local_description(now, SessionDescription::rollback()).unwrap());
+    assert_eq!(world.host(a).session.signaling_state(), SignalingState::Stable);
+    world.negotiate(a, b);
+    world.await_open(1);
+}
+
+#[test]
+fn renegotiation_keeps_sections_and_the_connection() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.connect();
+    // From the other side, with another channel, which needs no negotiation itself.
+    world.open(b, "second");
+    world.negotiate(b, a);
+    world.await_open(2);
+    let sdp = world.host(a).session.local_description().unwrap().sdp;
+    assert_eq!(sdp.matches("m=application").count(), 1, "{sdp}");
+    world.negotiate(a, b);
+    assert!(world.host(a).is_connected() && world.host(b).is_connected());
+}
+
+#[test]
+fn candidates_that_come_before_the_description_wait_for_it() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let mut offer = world.offer(a);
+    let candidates: Vec<IceCandidate> = world
+        .host(a)
+        .events
+        .iter()
+        .filter_map(
+            |event| if let Event::IceCandidate(Some(candidate)) = event { Some(candidate.clone()) } else { None },
+        )
+        .collect();
+    assert!(!candidates.is_empty());
+    let trickled: Vec<&str> = offer
+        .sdp
+        .split_inclusive("\r\n")
+        .filter(|line| !line.starts_with("a=candidate") && !line.starts_with("a=end-of-candidates"))
+        .collect();
+    offer.sdp = trickled.concat();
+    for candidate in candidates {
+        world.on(b, |now, host| host.session.add_ice_candidate(now, candidate).unwrap());
+    }
+    let answer = world.answer(b, offer);
+    world.accept(a, answer);
+    world.await_open(1);
+}
+
+#[test]
+fn trickled_candidates_connect() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let bare = |description: SessionDescription| {
+        let kept = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
+        SessionDescription { sdp: kept.filter(|line| !line.starts_with("a=end-of")).collect(), ..description }
+    };
+    let offer = bare(world.offer(a));
+    let answer = bare(world.answer(b, offer));
+    world.accept(a, answer);
+    world.network.run_for(Duration::from_secs(1));
+    for (from, to) in [(a, b), (b, a)] {
+        let events = std::mem::take(&mut world.network.get_mut(from).events);
+        for event in events {
+            if let Event::IceCandidate(candidate) = event {
+                let candidate = candidate.unwrap_or_default();
+                world.on(to, |now, host| host.session.add_ice_candidate(now, candidate).unwrap());
+            }
+        }
+    }
+    world.await_open(1);
+}
+
+#[test]
+fn an_offer_without_anything_is_answered_with_nothing() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.negotiate(a, b);
+    assert_eq!(world.host(a).session.signaling_state(), SignalingState::Stable);
+    // A channel that is wanted later is negotiated then.
+    world.open(a, "channel");
+    world.negotiate(a, b);
+    world.await_open(1);
+}
+
+#[test]
+fn a_peer_with_another_certificate_is_refused_in_mid_session() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.connect();
+    let mut offer = world.offer(a);
+    let start = offer.sdp.find("sha-256 ").unwrap() + 8;
+    let digit = if &offer.sdp[start..=start] == "0" { "1" } else { "0" };
+    offer.sdp.replace_range(start..=start, digit);
+    let error = world.on(b, |now, host| host.session.set_remote_description(now, offer)).unwrap_err();
+    assert!(error.to_string().contains("fingerprint"), "{error}");
+    world.network.run_for(PATIENCE);
+    assert!(world.host(a).is_connected() && world.host(b).is_connected());
+}
