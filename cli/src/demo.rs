@@ -51,7 +51,11 @@ pub(crate) async fn run(size: u64) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn exchange_text(here: &DataChannel, there: &DataChannel, steps: &Steps) -> Result<(), Box<dyn std::error::Error>> {
+async fn exchange_text(
+    here: &DataChannel,
+    there: &DataChannel,
+    steps: &Steps,
+) -> Result<(), Box<dyn std::error::Error>> {
     here.send("Hello from the initiator").await?;
     let heard = within("receive text", there.recv()).await?.ok_or("the channel closed")?;
     steps.done("receiver heard", &format!("{:?}", heard.as_text().unwrap_or("(bytes)")));
@@ -78,7 +82,11 @@ async fn exchange_data(
         received += message.len() as u64;
         if shown.elapsed() > Duration::from_millis(200) {
             shown = Instant::now();
-            print!("\r{:>9.1} ms  {:>3} % received", steps.started.elapsed().as_secs_f64() * 1e3, received * 100 / size);
+            print!(
+                "\r{:>9.1} ms  {:>3} % received",
+                steps.started.elapsed().as_secs_f64() * 1e3,
+                received * 100 / size
+            );
             std::io::stdout().flush()?;
         }
     }
@@ -87,9 +95,12 @@ async fn exchange_data(
     if got != sent {
         return Err("what arrived is not what was sent".into());
     }
-    print!("\r");
+    print!("\r{:60}\r", "");
     let rate = size as f64 / elapsed.as_secs_f64() / 1e6;
-    steps.done(&format!("{} MiB received", size >> 20), &format!("{rate:.0} MB/s, SHA-256 {}… matches", &hex(&got)[..16]));
+    steps.done(
+        &format!("{} MiB received", size >> 20),
+        &format!("{rate:.0} MB/s, SHA-256 {}… matches", &hex(&got)[..16]),
+    );
     Ok(())
 }
 

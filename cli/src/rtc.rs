@@ -37,8 +37,12 @@ enum FromPage {
     /// The browser is the receiver; it wants an offer.
     OfferWanted,
     /// The browser's offer, or its answer to ours.
-    Description { description: SessionDescription },
-    Candidate { candidate: IceCandidate },
+    Description {
+        description: SessionDescription,
+    },
+    Candidate {
+        candidate: IceCandidate,
+    },
 }
 
 /// What the page is told.
@@ -53,11 +57,7 @@ enum ToPage {
 /// Serves one browser until its WebSocket or the connection ends.
 pub(crate) async fn run(mut socket: WebSocket, shared: Arc<Shared>) {
     // Page and peer may share a machine without a network, so loopback is offered as well.
-    let config = Config {
-        include_loopback: true,
-        ice_servers: shared.stun_servers.clone(),
-        ..Config::default()
-    };
+    let config = Config { include_loopback: true, ice_servers: shared.stun_servers.clone(), ..Config::default() };
     let connection = match PeerConnection::new(config) {
         Ok(connection) => connection,
         Err(error) => {
@@ -110,7 +110,8 @@ async fn hear(socket: &mut WebSocket, peer: &Peer, text: &str) -> Result<(), Err
     let heard: FromPage = match serde_json::from_str(text) {
         Ok(heard) => heard,
         Err(error) => {
-            tell(socket, &ToPage::Problem { problem: format!("this signalling message makes no sense: {error}") }).await;
+            tell(socket, &ToPage::Problem { problem: format!("this signalling message makes no sense: {error}") })
+                .await;
             return Ok(());
         }
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use visavis::{ChannelOptions, DataChannel, Error};
 
-use crate::files::Offered;
 use super::{Peer, transfer};
+use crate::files::Offered;
 
 /// How often the folder is looked at for files that were put there.
 const LOOK: Duration = Duration::from_secs(1);

@@ -223,7 +223,7 @@ impl Driver {
                 ConnectionEvent::ConnectionStateChange(state)
             }
             Event::IceCandidate(candidate) => ConnectionEvent::IceCandidate(candidate.map(IceCandidate::from)),
-            Event::IceCandidateError { server, reason } => {
+            Event::IceCandidateError { server, reason, .. } => {
                 ConnectionEvent::IceCandidateError(IceCandidateError { url: format!("stun:{server}"), text: reason })
             }
             Event::SelectedPair { local, remote } => {
