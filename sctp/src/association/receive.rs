@@ -96,6 +96,8 @@ impl Association {
             Chunk::Abort { reflected: true, .. } | Chunk::ShutdownComplete { reflected: true } => {
                 self.phase.peer().is_some_and(|peer| peer.tag == tag)
             }
+            // Before the association is open, it belongs to an earlier one, and so does its tag (section 8.5.1, E).
+            Chunk::ShutdownAck => tag == self.local_tag || self.is_opening(),
             Chunk::Data(_)
             | Chunk::Init(_)
             | Chunk::InitAck(_)
@@ -104,7 +106,6 @@ impl Association {
             | Chunk::HeartbeatAck(_)
             | Chunk::Abort { .. }
             | Chunk::Shutdown { .. }
-            | Chunk::ShutdownAck
             | Chunk::Error(_)
             | Chunk::CookieEcho(_)
             | Chunk::CookieAck
@@ -114,6 +115,10 @@ impl Association {
             | Chunk::Pad(_)
             | Chunk::Unknown(_) => tag == self.local_tag,
         }
+    }
+
+    const fn is_opening(&self) -> bool {
+        matches!(self.phase, Phase::CookieWait(_) | Phase::CookieEchoed(..))
     }
 
     fn handle_chunk(&mut self, now: Instant, tag: u32, chunk: Chunk<'_>, arrival: &mut Arrival) -> Flow {
@@ -134,8 +139,7 @@ impl Association {
             }
             Chunk::Shutdown { cumulative_tsn_ack } => self.on_shutdown(now, cumulative_tsn_ack),
             Chunk::ShutdownAck => {
-                // Before the association is open, it belongs to an earlier one (section 8.5.1, E).
-                if matches!(self.phase, Phase::CookieWait(_) | Phase::CookieEchoed(..)) {
+                if self.is_opening() {
                     self.reply(tag, &Chunk::ShutdownComplete { reflected: true });
                 } else {
                     self.on_shutdown_ack(now);

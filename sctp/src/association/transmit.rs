@@ -10,6 +10,11 @@ impl Association {
     /// Appends one packet of at most [`Config::max_packet`](crate::Config::max_packet) bytes; false if there is
     /// nothing to send now. To be called until it says so.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        if matches!(self.phase, Phase::Open(..)) {
+            self.outbound.expire(now, &mut self.stats);
+            // What was given up has events, and may have been the last before a shutdown.
+            self.settle(now);
+        }
         let sent = self.transmit_reply(buf)
             || match &self.phase {
                 Phase::Idle | Phase::Ended(_) => false,
@@ -19,7 +24,6 @@ impl Association {
             };
         if sent {
             self.stats.packets_sent += 1;
-            // Data that was dropped instead of sent has events, and may have been the last.
             self.settle(now);
         }
         sent

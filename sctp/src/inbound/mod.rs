@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::packet::{Data, ForwardTsn};
 use crate::serial::{Ssn, Tsn, unwrap_ssn};
 use crate::stats::Stats;
-use reassembly::{Complete, Reassembly};
+use reassembly::{Complete, Reassembly, SEGMENT_OVERHEAD};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tracker::{Place, Tracker};
 
@@ -125,7 +125,7 @@ impl Inbound {
         u32::try_from(self.advertised).unwrap_or(u32::MAX)
     }
 
-    /// Takes a DATA chunk. `limit`: TSNs beyond it are not wanted now.
+    /// Takes a DATA chunk.
     pub(crate) fn receive(&mut self, data: &Data<'_>, stats: &mut Stats) -> Result<Received, Violation> {
         let tsn = self.tracker.count(data.tsn);
         let place = self.tracker.place(tsn);
@@ -142,7 +142,7 @@ impl Inbound {
             }
             Place::TooFar => 0,
         };
-        if self.used().saturating_add(data.payload.len()) > limit {
+        if self.used().saturating_add(data.payload.len()).saturating_add(SEGMENT_OVERHEAD) > limit {
             stats.out_of_window += 1;
             return Ok(Received::Unwanted);
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a piece of an incomplete message is charged beyond its bytes.
-const SEGMENT_OVERHEAD: usize = 256;
+pub(crate) const SEGMENT_OVERHEAD: usize = 256;
 
 /// A message whose fragments have all arrived.
 #[derive(Debug)]

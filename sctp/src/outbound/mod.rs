@@ -227,7 +227,7 @@ impl Outbound {
         stats: &mut Stats,
     ) -> Result<(Watch, bool), Refused> {
         let a_rwnd = u32::try_from(self.a_rwnd).unwrap_or(u32::MAX);
-        self.acknowledge(now, &Sack::from_encoded(cumulative, a_rwnd, &[], &[]), stats)
+        self.acknowledge(now, &Sack::new(cumulative, a_rwnd), stats)
     }
 
     fn on_loss(&mut self) {
@@ -360,6 +360,13 @@ impl Outbound {
     /// Whether the retransmission timer has to run.
     pub(crate) fn needs_timer(&self) -> bool {
         self.ring.needs_timer()
+    }
+
+    /// Gives up what has expired at the head of the queue, or may not be sent again, before anything is put into a
+    /// packet, so that the packet can say so.
+    pub(crate) fn expire(&mut self, now: Instant, stats: &mut Stats) {
+        self.abandon_spent(now, stats);
+        self.prepare_head(now, stats);
     }
 
     /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).

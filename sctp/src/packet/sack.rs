@@ -52,6 +52,11 @@ impl<'a> Sack<'a> {
         Ok(Self { cumulative_tsn_ack, a_rwnd, gaps, duplicates })
     }
 
+    /// A report without gaps and duplicates.
+    pub const fn new(cumulative_tsn_ack: Tsn, a_rwnd: u32) -> Self {
+        Self { cumulative_tsn_ack, a_rwnd, gaps: &[], duplicates: &[] }
+    }
+
     /// A report whose gap blocks and duplicate TSNs are encoded already, four bytes each.
     pub(crate) const fn from_encoded(
         cumulative_tsn_ack: Tsn,

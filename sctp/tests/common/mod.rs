@@ -7,6 +7,7 @@ use sctp::packet::{Chunk, Packet, write_checksum};
 use sctp::{Association, Config, Event, Message, Reliability, SendError, SendOptions};
 use sim::{Endpoint, Link, Pair, seed_bytes};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use visavis_sctp as sctp;
 
@@ -86,16 +87,20 @@ impl App {
     pub(crate) fn closed(&self) -> Option<&sctp::Closed> {
         self.events.iter().find_map(|event| match event {
             Event::Closed(why) => Some(why),
-            _ => None,
+            Event::Connected
+            | Event::Readable(_)
+            | Event::Writable
+            | Event::BufferedAmountLow(_)
+            | Event::OutgoingReset(_)
+            | Event::ResetRefused(_)
+            | Event::IncomingReset(_)
+            | Event::Restarted => None,
         })
     }
 }
 
 fn readable(event: &Event) -> Option<u16> {
-    match event {
-        Event::Readable(stream) => Some(*stream),
-        _ => None,
-    }
+    if let Event::Readable(stream) = event { Some(*stream) } else { None }
 }
 
 impl Endpoint for App {
@@ -189,4 +194,33 @@ pub(crate) fn pattern(length: usize, salt: usize) -> Bytes {
     (0..length)
         .map(|at| (at.wrapping_mul(31).wrapping_add(at >> 8).wrapping_add(salt.wrapping_mul(131))) as u8)
         .collect()
+}
+
+/// What a hook notes, for the test to look at.
+pub(crate) fn log<T>() -> (Notes<T>, Log<T>) {
+    let (sender, receiver) = channel();
+    (Notes(sender), Log { receiver, seen: Vec::new() })
+}
+
+/// The hook's end of a [`log`].
+pub(crate) struct Notes<T>(Sender<T>);
+
+impl<T> Notes<T> {
+    pub(crate) fn push(&self, note: T) {
+        // A test that is over does not read any more.
+        self.0.send(note).unwrap_or_default();
+    }
+}
+
+/// The test's end of a [`log`].
+pub(crate) struct Log<T> {
+    receiver: Receiver<T>,
+    seen: Vec<T>,
+}
+
+impl<T: Clone> Log<T> {
+    pub(crate) fn all(&mut self) -> Vec<T> {
+        self.seen.extend(self.receiver.try_iter());
+        self.seen.clone()
+    }
 }
