@@ -87,8 +87,8 @@ fn questions_are_repeated_at_growing_intervals_until_the_deadline() {
         }
         end = now;
     }
-    // 500 ms, 1 s and 2 s, each up to a fifth longer.
-    let expected = [(500, 600), (1500, 1800), (3500, 4200)];
+    // 200 ms, 400 ms, 800 ms and 1.6 s, each up to a fifth longer.
+    let expected = [(200, 240), (600, 720), (1400, 1680), (3000, 3600)];
     assert_eq!(asked.len(), expected.len(), "{asked:?}");
     for (at, (least, most)) in asked.iter().zip(expected) {
         assert!((ms(least)..=ms(most)).contains(at), "{asked:?}");
@@ -104,7 +104,7 @@ fn early_and_repeated_calls_do_nothing() {
     let mut resolver = resolver(start);
     resolver.resolve(start, NAME).unwrap();
     questions(&mut resolver, start);
-    for now in [start, start + ms(499)] {
+    for now in [start, start + ms(199)] {
         resolver.handle_timeout(now);
         assert!(questions(&mut resolver, now).is_empty());
     }

@@ -22,7 +22,8 @@ pub struct Config {
     /// How many names may be asked for at once, those whose outcome was not yet polled included. 32 by default.
     pub max_names: usize,
     /// After what time a question is asked again; doubles each time, and is lengthened at random by up to a fifth, so
-    /// that peers which got the same names together do not ask in step. 500 ms by default.
+    /// that peers which got the same names together do not ask in step. 200 ms by default, since Firefox answers for its
+    /// names only once it has both descriptions, which may be just after the first question.
     pub interval: Duration,
     /// After what time nobody will answer any more. 5 s by default.
     pub deadline: Duration,
@@ -30,7 +31,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_names: 32, interval: Duration::from_millis(500), deadline: Duration::from_secs(5) }
+        Self { max_names: 32, interval: Duration::from_millis(200), deadline: Duration::from_secs(5) }
     }
 }
 
@@ -82,11 +83,11 @@ struct Lookup {
 ///
 /// Each name is asked for in both families at once, and again until the first address comes or the deadline passes.
 ///
-/// To whom it is connected is the caller's choice. Queries may go out from any port: responders that follow the RFC
-/// answer to that port (RFC 6762, section 6.7). Chromium, however, always answers to the group, so the caller should
-/// listen there too: on port 5353 with address and port shared, in the groups [`GROUP_V4`](super::GROUP_V4) and
-/// [`GROUP_V6`](super::GROUP_V6). Responses by unicast from beyond the local network should be kept away from here
-/// (RFC 6762, section 11).
+/// Queries may go out from any port, but responses do not all come back to it: RFC 6762, section 6.7 says that they
+/// must, and Chromium and Firefox send them to the group nevertheless. So the caller listens on port 5353, with address
+/// and port shared, in the groups [`GROUP_V4`](super::GROUP_V4) and [`GROUP_V6`](super::GROUP_V6) on every interface;
+/// asking from that same socket is fine. Responses by unicast from beyond the local network should be kept away from
+/// here (RFC 6762, section 11).
 #[derive(Debug)]
 pub struct Resolver {
     config: Config,
