@@ -67,7 +67,8 @@ fn take(world: &mut World, step: Step) {
         }
         Step::CloseChannel { side, channel } => {
             let session = &mut world.sessions[usize::from(side)];
-            if let Some(id) = session.channels().ids().nth(usize::from(channel)) {
+            let id = session.channels().ids().nth(usize::from(channel));
+            if let Some(id) = id {
                 session.close_channel(now, id);
             }
         }

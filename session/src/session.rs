@@ -287,7 +287,13 @@ impl Session {
     /// Appends one datagram to `buf` and says which socket it leaves from and where it goes.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Route> {
         let channels = &mut self.channels;
-        self.transport.poll_transmit(now, buf, |buf| channels.poll_transmit(now, buf))
+        let route = self.transport.poll_transmit(now, buf, |buf| channels.poll_transmit(now, buf));
+        if route.is_some() || self.life != Life::Closed {
+            return route;
+        }
+        // SCTP has had its last words; now those of DTLS.
+        self.transport.close_dtls(now);
+        self.transport.poll_transmit(now, buf, |_| false)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -323,9 +329,9 @@ impl Session {
 
     /// Ends at once. What is queued is lost; the peer is told with one packet.
     pub fn abort(&mut self, now: Instant) {
-        self.set_signaling_closed();
-        self.channels.abort(now);
-        self.say_goodbye(now);
+        if self.life != Life::Closed {
+            self.say_goodbye(now);
+        }
     }
 
     /// Whether the session is over. What [`poll_transmit`](Self::poll_transmit) still hands out are last words.
@@ -420,7 +426,6 @@ impl Session {
 
     /// The layers beneath are gone: channels end with what has arrived, and the session with them.
     fn end(&mut self, now: Instant, why: Ended) {
-        self.channels.abort(now);
         self.events.push_back(Event::Ended(why));
         self.say_goodbye(now);
     }
@@ -449,15 +454,15 @@ impl Session {
         }
     }
 
-    /// Tells the peer that this is the end, as far as there is a way to.
+    /// The end: channels close with what has arrived, and the peer is told, as far as there is a way to.
+    /// [`poll_transmit`](Self::poll_transmit) still hands out the last words of SCTP and DTLS.
     fn say_goodbye(&mut self, now: Instant) {
-        self.transport.close_dtls(now);
-        self.finish();
-    }
-
-    fn finish(&mut self) {
         self.set_signaling_closed();
         self.life = Life::Closed;
+        if !self.is_association_over {
+            self.channels.abort(now);
+            self.hear_channels(now);
+        }
         self.update_connection_state();
     }
 

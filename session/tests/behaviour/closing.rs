@@ -36,12 +36,13 @@ fn close_delivers_what_was_accepted() {
 fn both_sides_end_and_fall_silent() {
     let mut world = World::new(1, Link::delay(Duration::from_millis(20)));
     let (a, b) = (world.a, world.b);
-    let (_, there) = world.connect();
+    let (here, there) = world.connect();
     world.on(a, |now, host| host.session.close(now));
     world.network.expect("both ends", PATIENCE, |network| {
         network.get(a).session.is_closed() && network.get(b).session.is_closed()
     });
     assert!(world.host(b).closed.contains(&there), "the peer's channel closes");
+    assert_eq!(world.host(a).closed, [here]);
     let ended = |event: &Event| matches!(event, Event::Ended(Ended::Dtls(dtls::Error::PeerClosed)));
     assert!(world.host(b).events.iter().any(ended), "the peer hears why");
     world.network.run_for(Duration::from_secs(1));
@@ -59,6 +60,20 @@ fn an_abort_is_told_at_once() {
 }
 
 #[test]
+fn a_lost_goodbye_leaves_the_end_of_sctp_to_be_heard() {
+    // Whatever is lost at the end, SCTP's own shutdown has told the peer that all is over.
+    for seed in seeds(50) {
+        let mut world = World::new(seed, Link { loss: 0.05, ..Link::delay(Duration::from_millis(20)) });
+        let (a, b) = (world.a, world.b);
+        let (_, there) = world.connect();
+        world.on(a, |now, host| host.session.close(now));
+        world.network.expect("the channel's end", Duration::from_secs(12), |network| {
+            network.get(b).closed.contains(&there)
+        });
+    }
+}
+
+#[test]
 fn closing_on_a_dead_path_ends_at_its_deadline() {
     let mut world = World::new(3, Link::delay(Duration::from_millis(20)));
     let a = world.a;
@@ -69,6 +84,7 @@ fn closing_on_a_dead_path_ends_at_its_deadline() {
     world.on(a, |now, host| host.session.close(now));
     assert!(!world.host(a).session.is_closed(), "there is something to deliver");
     world.network.expect("the deadline", Duration::from_secs(6), |network| network.get(a).session.is_closed());
+    assert_eq!(world.host(a).closed, [here], "the channel ends with the session");
 }
 
 #[test]
