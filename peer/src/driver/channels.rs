@@ -32,6 +32,8 @@ struct Entry {
     pending_bytes: usize,
     is_readable: bool,
     is_sending: bool,
+    /// Bytes of messages that came too late, the peer having closed the channel.
+    lost: usize,
     close: Close,
     /// What ends the channel, told before its end.
     error: Option<ChannelError>,
@@ -51,6 +53,7 @@ impl Channels {
             channel,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            lost: 0,
             is_readable: false,
             is_sending: false,
             close: Close::No,
@@ -152,10 +155,11 @@ impl Driver {
                     entry.pending.push_front(message);
                     break;
                 }
-                // The channel is closing or closed: what follows tells. Nothing else was let through.
+                // The peer is closing or has closed the channel. Nothing else was let through.
                 Err(error) => {
                     tracing::debug!(label = %entry.channel.label, %error, "message dropped");
                     entry.pending_bytes = entry.pending_bytes.saturating_sub(len);
+                    entry.lost = entry.lost.saturating_add(len);
                 }
             }
         }
@@ -247,14 +251,18 @@ impl Driver {
             // What was accepted after the peer had closed can no longer be delivered.
             let (late, _) = entry.channel.take_outbox(&mut entry.pending);
             let in_session = self.session.channels().buffered_amount(id);
-            entry.pending_bytes.saturating_add(late).saturating_add(in_session)
+            entry.pending_bytes.saturating_add(late).saturating_add(in_session).saturating_add(entry.lost)
         };
         entry.channel.set_in_flight_quietly(left);
         self.unsent = self.unsent.saturating_add(left);
         self.shared.forget(&entry.channel);
         let error = error.or_else(|| {
-            let (label, reason) = (entry.channel.label.clone(), entry.error?.to_string());
-            Some(Error::ChannelFailed { label, reason })
+            let failed = |error: ChannelError| Error::ChannelFailed {
+                label: entry.channel.label.clone(),
+                reason: error.to_string(),
+            };
+            let undelivered = (left > 0).then_some(Error::Undelivered { unsent: left });
+            entry.error.map(failed).or(undelivered)
         });
         entry.channel.set_closed(error);
     }

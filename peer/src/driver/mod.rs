@@ -258,11 +258,10 @@ impl Driver {
         now: Instant,
         description: SessionDescription,
     ) -> Result<(), Error> {
-        let max_message = max_message(&description.sdp);
         self.session.set_remote_description(now, description.into())?;
-        if let Some(limit) = max_message {
-            self.shared.max_message.store(limit.min(self.shared.config.send_buffer), Ordering::Relaxed);
-        }
+        // Before any channel opens, so that whoever may send knows it.
+        let limit = self.session.channels().max_message().min(self.shared.config.send_buffer);
+        self.shared.max_message.store(limit, Ordering::Relaxed);
         Ok(())
     }
 
@@ -327,16 +326,4 @@ impl Driver {
         // Late calls find the queue closed, and are told why.
         self.shared.end(ended);
     }
-}
-
-/// The largest message that the peer accepts by its description; without a word about it 64 KiB (RFC 8841, section
-/// 6.1). `None` if the description has no data channels.
-fn max_message(sdp: &str) -> Option<usize> {
-    let description: session::sdp::Description = sdp.parse().ok()?;
-    let media = description.media.iter().find(|media| media.is_data_channels())?;
-    Some(match media.max_message_size() {
-        None => 64 << 10,
-        Some(0) => usize::MAX,
-        Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
-    })
 }
