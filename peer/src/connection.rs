@@ -305,6 +305,9 @@ impl PeerConnection {
     ///
     /// The connection closed, or there is no local description.
     pub async fn gathered(&self) -> Result<SessionDescription, Error> {
+        if self.call(|driver, _| driver.session.local_description().is_none()).await? {
+            return Err(Error::NoLocalDescription);
+        }
         let mut gathering = self.watch_ice_gathering_state();
         let all = gathering.wait_for(|state| *state == IceGatheringState::Complete);
         // At the deadline the description is as complete as it gets.

@@ -1,5 +1,7 @@
 //! What travels through the application's signalling, in the JSON that browsers use, and the states of a connection.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -81,6 +83,10 @@ pub struct IceCandidate {
 pub struct IceCandidateError {
     /// The server, as it was configured or resolved.
     pub url: String,
+    /// The local address that it was asked from; `None` when it was not found at all.
+    pub address: Option<SocketAddr>,
+    /// The STUN error code, or 701 when no answer came (W3C WebRTC 1.0, section 4.8.2).
+    pub code: u16,
     /// What went wrong.
     pub text: String,
 }

@@ -14,6 +14,9 @@ use crate::description::{IceCandidateError, SessionDescription};
 use crate::error::Error;
 use crate::events::ConnectionEvent;
 
+/// The code of a server that cannot be reached (W3C WebRTC 1.0, section 4.8.2).
+const UNREACHABLE: u16 = 701;
+
 /// How far gathering is.
 pub(super) struct Gathering {
     servers: Vec<StunServer>,
@@ -133,7 +136,7 @@ impl Driver {
             }
             Err(text) => {
                 tracing::debug!(url = server.url, text, "STUN server not found");
-                let error = IceCandidateError { url: server.url, text };
+                let error = IceCandidateError { url: server.url, address: None, code: UNREACHABLE, text };
                 self.shared.emit(&ConnectionEvent::IceCandidateError(error));
             }
         }

@@ -223,8 +223,9 @@ impl Driver {
                 ConnectionEvent::ConnectionStateChange(state)
             }
             Event::IceCandidate(candidate) => ConnectionEvent::IceCandidate(candidate.map(IceCandidate::from)),
-            Event::IceCandidateError { server, reason, .. } => {
-                ConnectionEvent::IceCandidateError(IceCandidateError { url: format!("stun:{server}"), text: reason })
+            Event::IceCandidateError { server, local, code, reason } => {
+                let (url, address) = (format!("stun:{server}"), Some(local));
+                ConnectionEvent::IceCandidateError(IceCandidateError { url, address, code, text: reason })
             }
             Event::SelectedPair { local, remote } => {
                 tracing::debug!(%local, %remote, "selected pair");
