@@ -107,6 +107,12 @@ fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
     }
 }
 
+/// The interface that each address of this machine is on.
+pub(crate) fn indices() -> Vec<(IpAddr, u32)> {
+    let interfaces = enumerate().unwrap_or_default();
+    interfaces.into_iter().map(|interface| (interface.address, interface.index)).collect()
+}
+
 /// All addresses of interfaces that are not down. Without any (a sandbox may forbid to look) loopback is assumed.
 fn enumerate() -> std::io::Result<Vec<Interface>> {
     use if_addrs::IfOperStatus::{Down, LowerLayerDown, NotPresent};

@@ -17,6 +17,8 @@ mod json;
 #[cfg(test)]
 mod many;
 #[cfg(test)]
+mod mdns;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod pressure;
