@@ -25,8 +25,8 @@ pub struct Config {
     pub remote_max_message: Option<u64>,
     /// Bytes of labels and protocols that all channels opened by the peer have together.
     pub max_peer_names: usize,
-    /// Bytes taken from streams that no channel uses yet: the peer may be first to use a negotiated channel. What comes
-    /// beyond gets its stream reset. Messages behind the first of each stream wait in the receive window.
+    /// Bytes kept from streams that no channel uses yet, a charge for each message included: the peer may be first to use
+    /// a negotiated channel. Further messages of such a stream wait in the receive window; further streams are reset.
     pub max_early: usize,
     /// Bytes kept for a channel that the peer has closed before they were read. If more is unread, the closing waits
     /// for the reader.

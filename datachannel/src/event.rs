@@ -9,7 +9,7 @@ pub enum Event {
     Opened(ChannelId),
     /// The peer has opened a channel; it is open at once.
     Incoming(ChannelId),
-    /// There may be messages to [`read`](crate::Channels::read). Comes again only after `read` was called.
+    /// There may be messages: [`read`](crate::Channels::read) until there are none, as only then it comes again.
     Readable(ChannelId),
     /// There is room again after `send` had to refuse a message.
     Writable(ChannelId),

@@ -191,9 +191,9 @@ impl World {
 
     fn with(&mut self, on_a: bool, channel: u8, act: impl FnOnce(&mut Channels, Instant, ChannelId)) {
         let now = self.now;
-        if let Some(channels) = self.on(on_a)
-            && let Some(id) = channels.ids().nth(usize::from(channel) % MAX_CHANNELS)
-        {
+        let Some(channels) = self.on(on_a) else { return };
+        let id = channels.ids().nth(usize::from(channel) % MAX_CHANNELS);
+        if let Some(id) = id {
             act(channels, now, id);
         }
     }

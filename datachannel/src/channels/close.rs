@@ -98,11 +98,7 @@ impl Channels {
                 }
             }
             None => {
-                if let Some(message) = self.early.remove(&stream) {
-                    self.early_bytes = self.early_bytes.saturating_sub(message.payload.len());
-                    self.stats.discarded += 1;
-                }
-                self.discard(now, stream);
+                self.discard_all(now, stream);
                 self.streams.set_resetting(stream, Reset::Requested, Reset::Done);
                 self.association.reset_streams(now, &[stream]);
             }

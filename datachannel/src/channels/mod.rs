@@ -33,8 +33,8 @@ pub struct Channels {
     channels: BTreeMap<ChannelId, Channel>,
     next_id: u32,
     streams: Streams,
-    /// The first message of each stream that no channel uses yet.
-    early: BTreeMap<u16, sctp::Message>,
+    /// Messages on streams that no channel uses yet.
+    early: BTreeMap<u16, VecDeque<sctp::Message>>,
     early_bytes: usize,
     /// Channels with pending messages, the next to be served first.
     blocked: VecDeque<ChannelId>,

@@ -8,6 +8,7 @@ use crate::channel::{Channel, Outgoing, Reset};
 use crate::dialect::Control;
 use crate::message::{from_sctp, ppid};
 use crate::{ChannelError, ChannelId, Event, Message, State};
+use std::collections::VecDeque;
 use std::time::Instant;
 use tracing::debug;
 use wire::Malformed;
@@ -146,51 +147,67 @@ impl Channels {
             Some(_) => return self.discard(now, stream),
             None => {}
         }
-        if self.early.contains_key(&stream) {
-            return;
-        }
-        if let Some(message) = self.association.read(now, stream) {
+        while !self.streams.is_used(stream) && (self.early_bytes < self.config.max_early) {
+            let Some(message) = self.association.read(now, stream) else { return };
             self.handle_first(now, stream, message);
         }
     }
 
-    /// The first message on a stream that no channel uses: an opening, or data of a negotiated channel that was not
-    /// opened here yet.
+    /// A message on a stream that no channel uses: an opening, or data of a negotiated channel that was not opened here
+    /// yet. (Data may also have overtaken the opening, if the peer sends it unordered too soon.)
     pub(super) fn handle_first(&mut self, now: Instant, stream: u16, message: sctp::Message) {
-        if let Some(control) = self.control(stream, &message) {
-            match control {
-                Ok(Control::Open(open)) => self.handle_open(now, stream, &open),
-                Ok(Control::Accept | Control::Complete) => {
-                    self.stats.unexpected += 1;
-                    self.refuse(now, stream, "acknowledgement of nothing");
-                }
-                Err(error) => {
-                    self.stats.malformed += 1;
-                    self.refuse(now, stream, error.what());
-                }
+        match self.control(stream, &message) {
+            Some(Ok(Control::Open(open))) => self.handle_open(now, stream, &open),
+            Some(Ok(Control::Accept | Control::Complete)) => {
+                self.stats.unexpected += 1;
+                self.refuse(now, stream, "acknowledgement of nothing");
             }
-            match self.streams.channel(stream) {
-                Some(id) => self.look_behind(now, id, stream),
-                None => self.discard(now, stream),
+            Some(Err(error)) => {
+                self.stats.malformed += 1;
+                self.refuse(now, stream, error.what());
             }
-            return;
+            None => return self.keep_early(now, stream, message),
         }
-        let bytes = self.early_bytes.saturating_add(message.payload.len());
-        if bytes > self.config.max_early || self.early.len() >= self.config.max_channels {
-            self.stats.discarded += 1;
-            self.refuse(now, stream, "too much for channels that are not open");
-            return self.discard(now, stream);
+        match self.streams.channel(stream) {
+            Some(id) => self.take_early(now, id, stream),
+            None => self.discard_all(now, stream),
         }
-        self.early_bytes = bytes;
-        self.early.insert(stream, message);
     }
 
-    /// Gives a negotiated channel what came before it was opened.
+    /// Keeps a message for a channel that is still to be opened.
+    fn keep_early(&mut self, now: Instant, stream: u16, message: sctp::Message) {
+        let is_new = !self.early.contains_key(&stream);
+        let bytes = self.early_bytes.saturating_add(early_charge(&message));
+        if is_new && (bytes > self.config.max_early || self.early.len() >= self.config.max_channels) {
+            self.stats.discarded += 1;
+            self.refuse(now, stream, "too much for channels that are not open");
+            return self.discard_all(now, stream);
+        }
+        self.early_bytes = bytes;
+        self.early.entry(stream).or_default().push_back(message);
+    }
+
+    /// Gives a channel what came before it was opened.
     pub(super) fn take_early(&mut self, now: Instant, id: ChannelId, stream: u16) {
-        let Some(message) = self.early.remove(&stream) else { return };
-        self.early_bytes = self.early_bytes.saturating_sub(message.payload.len());
-        self.keep(now, id, message);
+        for message in self.remove_early(stream) {
+            self.keep(now, id, message);
+        }
         self.look_behind(now, id, stream);
+    }
+
+    /// What was kept for a channel on this stream.
+    pub(super) fn remove_early(&mut self, stream: u16) -> VecDeque<sctp::Message> {
+        let early = self.early.remove(&stream).unwrap_or_default();
+        let bytes: usize = early.iter().map(early_charge).sum();
+        self.early_bytes = self.early_bytes.saturating_sub(bytes);
+        early
+    }
+
+    /// Throws away what was kept for a channel on this stream, and what else has come.
+    pub(super) fn discard_all(&mut self, now: Instant, stream: u16) {
+        let early = self.remove_early(stream);
+        self.stats.discarded = self.stats.discarded.saturating_add(early.len() as u64);
+        self.discard(now, stream);
     }
 
     /// Throws away what has come on a stream for nobody. An opening is kept: the peer sends one only once it takes the
@@ -201,10 +218,10 @@ impl Channels {
         }
         while let Some(message) = self.association.read(now, stream) {
             if matches!(self.control(stream, &message), Some(Ok(Control::Open(_))))
-                && self.early_bytes.saturating_add(message.payload.len()) <= self.config.max_early
+                && self.early_bytes.saturating_add(early_charge(&message)) <= self.config.max_early
             {
-                self.early_bytes += message.payload.len();
-                self.early.insert(stream, message);
+                self.early_bytes += early_charge(&message);
+                self.early.entry(stream).or_default().push_back(message);
                 return;
             }
             self.stats.discarded += 1;
@@ -216,12 +233,10 @@ impl Channels {
         if self.life == Life::Ended {
             return;
         }
-        if let Some(message) = self.early.remove(&stream) {
-            self.early_bytes = self.early_bytes.saturating_sub(message.payload.len());
+        for message in self.remove_early(stream) {
             self.handle_first(now, stream, message);
-        } else {
-            self.handle_readable_unused(now, stream);
         }
+        self.handle_readable_unused(now, stream);
     }
 
     /// Moves what has arrived for a channel from the association to its inbox, as far as the bound allows. Whether
@@ -262,6 +277,11 @@ impl Channels {
             self.peer_names = self.peer_names.saturating_sub(channel.options.name_bytes());
         }
     }
+}
+
+/// What a message counts that is kept for a channel not yet open, so that many small ones are bounded too.
+fn early_charge(message: &sctp::Message) -> usize {
+    message.payload.len().saturating_add(size_of::<sctp::Message>())
 }
 
 impl Channel {
