@@ -225,7 +225,7 @@ impl Connection {
         }
     }
 
-    /// Says no to a request for a new handshake, and goes on (RFC 5746, section 4; RFC 5246, section 7.4.1.1).
+    /// Says no to a request for a new handshake, and goes on (RFC 5246, sections 7.2.2 and 7.4.1.1).
     fn refuse_renegotiation(&mut self, kind: HandshakeType) {
         self.stats.ignored += 1;
         if matches!(kind, HandshakeType::HELLO_REQUEST | HandshakeType::CLIENT_HELLO) && self.alerts.is_empty() {

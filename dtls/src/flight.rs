@@ -81,6 +81,9 @@ impl Flight {
         // A timer that has begun to back off knows better than an old measurement.
         if self.expirations == 0 {
             self.interval = self.first_interval();
+            if let (Some(sent), Some(expires)) = (self.sent, &mut self.expires) {
+                *expires = sent + self.interval;
+            }
         }
     }
 

@@ -42,9 +42,18 @@ impl SrtpProfile {
     }
 }
 
-/// The content of the extension `use_srtp`: profiles by preference, unknown ones passed over, and the master key
-/// identifier, which must be empty in WebRTC (RFC 8827, section 6.5).
-pub(crate) fn decode(mut reader: Reader<'_>) -> Result<Vec<SrtpProfile>, Malformed> {
+/// The content of the extension `use_srtp` (RFC 5764, section 4.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UseSrtp<'a> {
+    /// By preference; unknown ones are passed over.
+    pub(crate) profiles: Vec<SrtpProfile>,
+    /// The master key identifier. WebRTC has none (RFC 8827, section 6.5).
+    pub(crate) mki: &'a [u8],
+}
+
+/// Reads the content of the extension.
+pub(crate) fn decode(value: &[u8]) -> Result<UseSrtp<'_>, Malformed> {
+    let mut reader = Reader::new(value);
     let mut list = reader.sub_u16("use_srtp profiles")?;
     let mut profiles = Vec::new();
     while !list.is_empty() {
@@ -52,9 +61,9 @@ pub(crate) fn decode(mut reader: Reader<'_>) -> Result<Vec<SrtpProfile>, Malform
         // Known profiles only and each once, so the list stays as short as the enum.
         profiles.extend(profile.filter(|profile| !profiles.contains(profile)));
     }
-    reader.sub_u8("use_srtp master key identifier")?;
+    let mki = reader.sub_u8("use_srtp master key identifier")?.rest();
     reader.finish("use_srtp")?;
-    Ok(profiles)
+    Ok(UseSrtp { profiles, mki })
 }
 
 /// Appends the content of the extension, with an empty master key identifier.
@@ -73,19 +82,20 @@ mod tests {
         let mut buf = Vec::new();
         encode(&profiles, &mut buf);
         assert_eq!(buf, [0, 4, 0, 8, 0, 1, 0]);
-        assert_eq!(decode(Reader::new(&buf)).unwrap(), profiles);
+        assert_eq!(decode(&buf).unwrap(), UseSrtp { profiles: profiles.to_vec(), mki: &[] });
     }
 
     #[test]
     fn unknown_profiles_are_passed_over_and_repeated_ones_taken_once() {
-        let decoded = decode(Reader::new(&[0, 8, 0, 9, 0, 7, 0, 7, 0, 1, 2, 0xaa, 0xbb])).unwrap();
-        assert_eq!(decoded, [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmSha1_80]);
+        let decoded = decode(&[0, 8, 0, 9, 0, 7, 0, 7, 0, 1, 2, 0xaa, 0xbb]).unwrap();
+        assert_eq!(decoded.profiles, [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmSha1_80]);
+        assert_eq!(decoded.mki, [0xaa, 0xbb]);
     }
 
     #[test]
     fn a_list_of_odd_length_is_refused() {
-        assert!(decode(Reader::new(&[0, 3, 0, 7, 0, 0])).is_err());
-        assert!(decode(Reader::new(&[0, 2, 0, 7])).is_err());
-        assert!(decode(Reader::new(&[0, 2, 0, 7, 0, 1])).is_err());
+        assert!(decode(&[0, 3, 0, 7, 0, 0]).is_err());
+        assert!(decode(&[0, 2, 0, 7]).is_err());
+        assert!(decode(&[0, 2, 0, 7, 0, 1]).is_err());
     }
 }

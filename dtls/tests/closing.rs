@@ -6,9 +6,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{SIDES, calm, config, connect, default_pair, pair};
+use common::{SIDES, calm, connect, default_pair};
 use sim::{Side, Verdict};
-use visavis_dtls::{Error, Event, Role};
+use visavis_dtls::{Error, Event};
 
 fn close(pair: &mut common::Peers, side: Side) {
     let now = pair.now();
@@ -95,16 +95,4 @@ fn an_idle_connection_costs_nothing() {
     pair.run_for(Duration::from_millis(100));
     pair.expect_quiet(Duration::from_secs(3600));
     assert!(!pair.step(), "no timer is running");
-}
-
-#[test]
-fn a_newer_round_trip_time_moves_the_timer_of_a_handshake() {
-    let mut client = config(Role::Client);
-    client.rtt = None;
-    let mut pair = pair(1, sim::Link { loss: 1.0, ..sim::Link::default() }, client, config(Role::Server));
-    pair.a.connection.set_rtt(Duration::from_millis(30));
-    pair.run_for(Duration::from_millis(59));
-    assert_eq!(pair.counts(Side::A).sent, 1);
-    pair.run_for(Duration::from_millis(2));
-    assert_eq!(pair.counts(Side::A).sent, 2);
 }

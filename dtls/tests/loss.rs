@@ -13,7 +13,7 @@ use visavis_dtls::{Error, Event, KeyAlgorithm, Role};
 
 #[test]
 fn every_seed_connects_and_delivers_nothing_twice_and_nothing_that_was_not_sent() {
-    for seed in sim::seeds(300) {
+    for seed in sim::seeds(500) {
         let rsa = seed % 4 == 0;
         let key = if rsa { KeyAlgorithm::Rsa2048 } else { KeyAlgorithm::EcdsaP256 };
         let mut client = config_with(Role::Client, key, KeyAlgorithm::EcdsaP256);
@@ -117,4 +117,22 @@ fn the_number_of_repetitions_is_small() {
     pair.expect("an end", common::LIMIT, |pair| pair.a.is_settled());
     // 100 ms doubled up to 3 s, for 30 s, and the alert.
     assert_eq!(pair.counts(Side::A).sent, 15);
+}
+
+#[test]
+fn a_newer_round_trip_time_moves_the_timer_of_a_handshake() {
+    for measured_after in [0, 40, 500] {
+        let mut client = config(Role::Client);
+        client.rtt = None;
+        let mut pair = pair(1, Link { loss: 1.0, ..Link::default() }, client, config(Role::Server));
+        // Zero: before anything was sent. Afterwards the timer is running already, or should even have expired.
+        if measured_after > 0 {
+            pair.run_for(Duration::from_millis(measured_after));
+            assert_eq!(pair.counts(Side::A).sent, 1);
+        }
+        pair.a.connection.set_rtt(Duration::from_millis(30));
+        let due = Duration::from_millis(measured_after.max(60) + 1);
+        pair.run_for(due - pair.elapsed());
+        assert_eq!(pair.counts(Side::A).sent, 2, "measured after {measured_after} ms");
+    }
 }

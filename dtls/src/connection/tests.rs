@@ -366,6 +366,24 @@ fn answers_that_were_not_asked_for_are_refused() {
 }
 
 #[test]
+fn an_srtp_profile_that_was_not_offered_and_a_master_key_identifier_are_refused() {
+    for value in [&[0, 2, 0, 8, 0][..], &[0, 4, 0, 7, 0, 1, 0], &[0, 0, 0], &[0, 2, 0, 7, 1, 9]] {
+        let (mut client, mut server) = pair_with(|config| {
+            config.srtp_profiles = vec![SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmSha1_80];
+        });
+        deliver(&mut server, datagrams(&mut client));
+        let (epoch, header, body) = clear_messages(&mut server).remove(0);
+        let hello = crate::message::ServerHello::decode(&body).unwrap();
+        let mut extensions = Vec::new();
+        Extension::encode(ExtensionType::USE_SRTP, &mut extensions, |buf| buf.extend_from_slice(value));
+        let mut changed = Vec::new();
+        crate::message::ServerHello { extensions: Extensions::new(&extensions), ..hello }.encode(&mut changed);
+        send(&mut server, &mut client, &(epoch, header, changed));
+        assert_refused(&mut client, &Error::IllegalParameter("use_srtp"));
+    }
+}
+
+#[test]
 fn choices_that_were_not_offered_are_refused() {
     // Where in the ServerHello (behind an empty session id), what instead, and what is said of it.
     for (at, value, error) in [

@@ -144,10 +144,12 @@ impl Answers {
         Ok(answers)
     }
 
-    /// Exactly one profile, and one that was offered (RFC 5764, section 4.1.1).
+    /// Exactly one profile, and one that was offered, and no master key identifier, as was offered (RFC 5764, section
+    /// 4.1.1).
     fn srtp_profile(config: &Config, value: &[u8]) -> Result<SrtpProfile, Error> {
-        match srtp::decode(wire::Reader::new(value))?.as_slice() {
-            [profile] if config.srtp_profiles.contains(profile) => Ok(*profile),
+        let chosen = srtp::decode(value)?;
+        match chosen.profiles.as_slice() {
+            [profile] if config.srtp_profiles.contains(profile) && chosen.mki.is_empty() => Ok(*profile),
             _ => Err(Error::IllegalParameter("use_srtp")),
         }
     }

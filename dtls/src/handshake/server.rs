@@ -168,7 +168,7 @@ fn choose_group(config: &Config, extensions: &Extensions<'_>) -> Result<&'static
 /// Our favourite of the client's profiles; no common one is no reason to end the handshake (RFC 5764, section 4.1.1).
 fn choose_srtp_profile(config: &Config, extensions: &Extensions<'_>) -> Result<Option<SrtpProfile>, Error> {
     let Some(value) = extensions.find(ExtensionType::USE_SRTP) else { return Ok(None) };
-    let offered = srtp::decode(wire::Reader::new(value))?;
+    let offered = srtp::decode(value)?.profiles;
     Ok(config.srtp_profiles.iter().copied().find(|profile| offered.contains(profile)))
 }
 
