@@ -214,9 +214,17 @@ fn an_error_that_anybody_could_have_sent_does_not_end_an_authenticated_request()
     let mut client = challenged(None, &[]);
     let (bytes, attempt) = request(&client);
     let request = Message::decode(&bytes).unwrap();
-    let mut forged = Vec::new();
-    Builder::error(&mut forged, &request, ErrorCode::BAD_REQUEST);
-    assert_eq!(handle(&mut client, &forged, attempt), Verdict::Discarded);
+    for (code, verdict) in [
+        (ErrorCode::BAD_REQUEST, Verdict::Discarded),
+        (ErrorCode::ALLOCATION_QUOTA_REACHED, Verdict::Unproven), // coturn sends such
+    ] {
+        let mut bare = Vec::new();
+        Builder::error(&mut bare, &request, code);
+        assert_eq!(handle(&mut client, &bare, attempt), verdict);
+        let mut wrong = Vec::new();
+        Builder::error(&mut wrong, &request, code).integrity(b"other");
+        assert_eq!(handle(&mut client, &wrong, attempt), Verdict::Discarded);
+    }
     let mut honest = Vec::new();
     let key = credentials::long_term_key_md5("user", "realm", "pass");
     Builder::error(&mut honest, &request, ErrorCode::ALLOCATION_QUOTA_REACHED).integrity(&key);

@@ -63,6 +63,10 @@ pub enum Verdict {
     /// It proves nothing: as if it had not come. The transaction goes on; if it ends without another response, the
     /// reason is that integrity was violated. Over TCP and TLS it ends at once (RFC 8489, section 9.2.5).
     Discarded,
+    /// It is an error that nothing proves, as coturn sends many. RFC 8489, section 9.2.5 wants it discarded, and so it
+    /// should be on a path where others may forge it; but if nothing better comes, it is the likely reason. A 400 is
+    /// always [`Discarded`](Self::Discarded) if nothing proves it.
+    Unproven,
     /// The server does not accept these credentials, or asks for what is not supported here.
     Refused,
 }
@@ -179,7 +183,15 @@ impl LongTerm {
         } else {
             response.check_integrity_with(&challenge.key)
         };
-        if checked.is_ok() { Verdict::Accepted } else { Verdict::Discarded }
+        let is_bare_error =
+            response.class() == Class::Error && !response.has_integrity() && !response.has_integrity_sha256();
+        match checked {
+            Ok(()) => Verdict::Accepted,
+            Err(_) if is_bare_error && response.error_code().is_some_and(|error| error.code != 400) => {
+                Verdict::Unproven
+            }
+            Err(_) => Verdict::Discarded,
+        }
     }
 }
 
