@@ -110,9 +110,27 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Raises what is below its least value, so that no setting makes a busy loop or breaks an RFC's MUST NOT.
+    /// Raises what is below its least value, so that no setting makes a busy loop or breaks an RFC's MUST NOT, and keeps
+    /// times within a year, so that none of them leads beyond the end of time.
     pub(crate) fn within_limits(mut self) -> Self {
         const LEAST_PACING: Duration = Duration::from_millis(5);
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        for time in [
+            &mut self.pacing,
+            &mut self.triggered_pacing,
+            &mut self.initial_rto,
+            &mut self.min_rto,
+            &mut self.patience,
+            &mut self.nomination_patience,
+            &mut self.max_nomination_patience,
+            &mut self.consent_interval,
+            &mut self.disconnected_after,
+            &mut self.consent_expiry,
+            &mut self.gathering_timeout,
+            &mut self.keepalive_interval,
+        ] {
+            *time = YEAR.min(*time);
+        }
         self.pacing = self.pacing.max(LEAST_PACING);
         self.triggered_pacing = self.triggered_pacing.max(LEAST_PACING);
         self.min_rto = self.min_rto.max(LEAST_PACING);

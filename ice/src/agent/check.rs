@@ -53,14 +53,20 @@ impl Agent {
     /// Only time starts them, not the command that makes them possible: of many candidates that come one by one, but at
     /// the same moment, the best is to be checked first.
     pub(super) fn schedule_ordinary(&mut self, now: Instant) {
-        if self.next_check <= now {
-            let ordinary = self.current.pairs.next_ordinary().filter(|_| self.wants_ordinary());
-            // Gathering goes first: its candidates take a round of signalling before they are of use.
-            let has_started =
-                self.start_query(now) || ordinary.is_some_and(|route| self.start_check(now, route, false));
-            if has_started {
-                self.next_check = now + self.config.pacing;
-            }
+        if self.next_check > now {
+            return;
+        }
+        let ordinary = self.current.pairs.next_ordinary().filter(|_| self.wants_ordinary());
+        // Queries and checks take turns when there are both, so that neither many dead servers nor many dead pairs
+        // keep the others waiting.
+        let is_query = self.gathering.has_queued() && !(ordinary.is_some() && self.was_query);
+        let has_started = match ordinary {
+            Some(route) if !is_query => self.start_check(now, route, false),
+            Some(_) | None => self.start_query(now),
+        };
+        if has_started {
+            self.was_query = is_query;
+            self.next_check = now + self.config.pacing;
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Agent {
     /// Routes of earlier generations on which the peer may still send.
     lingering: Vec<Route>,
     next_check: Instant,
+    /// The last ordinary turn was a query's.
+    was_query: bool,
     next_triggered: Instant,
     outgoing: VecDeque<Outgoing>,
     events: VecDeque<Event>,
@@ -78,6 +80,7 @@ impl Agent {
             retired: VecDeque::new(),
             lingering: Vec::new(),
             next_check: now,
+            was_query: false,
             next_triggered: now,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),

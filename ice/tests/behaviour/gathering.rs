@@ -99,6 +99,48 @@ fn a_server_that_refuses_is_an_error_with_its_code() {
 }
 
 #[test]
+fn queries_and_checks_take_turns() {
+    let mut script = Script::new(Config::default());
+    let now = script.now;
+    for port in 1..=6 {
+        script.agent.add_stun_server(now, address(&format!("198.51.100.9:{port}")));
+        let line = format!("candidate:{port} 1 udp {port} 198.51.100.3 {port} typ host");
+        script.agent.add_remote_candidate(now, line.parse().expect("a candidate"));
+    }
+    let sent = script.wait(Duration::from_millis(7 * 50));
+    let is_check: Vec<bool> = sent.iter().map(|sent| sent.username.is_some()).take(4).collect();
+    assert_eq!(is_check, [false, true, false, true]);
+}
+
+#[test]
+fn no_setting_leads_beyond_the_end_of_time() {
+    let (never, none) = (Duration::MAX, Duration::ZERO);
+    for time in [never, none] {
+        let config = Config {
+            pacing: time,
+            triggered_pacing: time,
+            initial_rto: time,
+            min_rto: time,
+            patience: time,
+            nomination_patience: time,
+            max_nomination_patience: time,
+            consent_interval: time,
+            disconnected_after: time,
+            consent_expiry: time,
+            gathering_timeout: time,
+            keepalive_interval: time,
+            ..Config::default()
+        };
+        let mut script = Script::new(config);
+        let now = script.now;
+        script.agent.add_stun_server(now, address("198.51.100.9:1"));
+        let check = script.check(&[Attribute::IceControlled(1)]);
+        script.feed(&check);
+        script.wait(Duration::from_secs(1000));
+    }
+}
+
+#[test]
 fn bindings_are_kept_alive_until_a_pair_is_selected() {
     let mut script = Script::unintroduced(Config::default());
     let (now, server) = (script.now, address("198.51.100.9:3478"));
