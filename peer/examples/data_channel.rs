@@ -14,6 +14,15 @@ async fn main() -> Result<(), Error> {
     let initiator = Initiator::new(config.clone())?;
     let offer = initiator.create_data_channel_offer("text-channel-1").await?;
 
+    // The initiator knows its channel by the label. Any number of listeners may be added.
+    let channel = initiator.peer_connection().data_channel("text-channel-1").expect("it was offered");
+    channel.add_event_listener(event::OPEN, |()| println!("the channel is open"));
+    channel.add_event_listener(event::MESSAGE, |message| println!("message from text-channel-1: {message:?}"));
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    channel.add_event_listener(event::MESSAGE, move |message| {
+        let _ = answered.send(message.clone());
+    });
+
     // The receiver cannot know a channel by its label before it is there, so it listens for `datachannel` first.
     let receiver = Receiver::new(config)?;
     let (received, mut messages) = mpsc::unbounded_channel();
@@ -29,15 +38,6 @@ async fn main() -> Result<(), Error> {
     // The receiver parses the offer and creates an answer, and with that answer the initiator can connect.
     let answer = receiver.process_offer(offer).await?;
     initiator.process_answer(answer).await?;
-
-    // The initiator knows its channel by the label. Any number of listeners may be added.
-    let channel = initiator.peer_connection().data_channel("text-channel-1").expect("it was created above");
-    channel.add_event_listener(event::OPEN, |()| println!("the channel is open"));
-    channel.add_event_listener(event::MESSAGE, |message| println!("message from text-channel-1: {message:?}"));
-    let (answered, mut answers) = mpsc::unbounded_channel();
-    channel.add_event_listener(event::MESSAGE, move |message| {
-        let _ = answered.send(message.clone());
-    });
     channel.send("Hello from the initiator").await?;
     let hello = messages.recv().await.expect("the receiver listens");
 

@@ -537,7 +537,9 @@ impl DataChannel {
 
     /// Calls `listener` at each event of this kind: [`crate::event::OPEN`], [`crate::event::MESSAGE`],
     /// [`crate::event::BUFFERED_AMOUNT_LOW`], [`crate::event::CLOSING`], [`crate::event::CLOSE`],
-    /// [`crate::event::ERROR`]. Any number may be added; they are called in that order.
+    /// [`crate::event::ERROR`]. Any number may be added; they are called in that order. What has happened before is
+    /// not told again, but for messages, which wait: add listeners before negotiating, or await
+    /// [`DataChannel::opened`].
     ///
     /// Listeners run on the connection's own task and must not block. A listener that holds a handle keeps the
     /// connection alive until it is closed by either side or the listener is removed.

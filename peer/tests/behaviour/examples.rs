@@ -2,26 +2,29 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Once;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::support::within;
 
-/// Where cargo put an example: beside the directory of this test. It is built if it was not.
+/// Where cargo puts an example: beside the directory of this test. `cargo test` has built it; if only this test was
+/// asked for, cargo has not, and what is there may be old.
 fn example(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
-    let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    if !path.exists() {
+    BUILT.call_once(|| {
         let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.args(["build", "--package", "visavis", "--example", name]);
+        cargo.args(["build", "--quiet", "--package", "visavis", "--examples", "--target-dir"]);
+        cargo.arg(profile.parent().unwrap());
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        assert!(cargo.status().unwrap().success(), "the example {name} builds");
-    }
-    path
+        assert!(cargo.status().unwrap().success(), "the examples build");
+    });
+    profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 #[tokio::test]
