@@ -93,6 +93,39 @@ fn a_nat_that_forgets_its_mappings_moves_the_connection() {
 }
 
 #[test]
+fn two_behind_the_same_nat_talk_directly() {
+    let mut net = Network::new(1);
+    let internet = net.internet();
+    let (_, home) = net.nat(internet, Nat::symmetric(HOME));
+    let controlled = Config { role: Role::Controlled, ..Config::default() };
+    let (a, b) = (["192.168.0.2:5000"], ["192.168.0.3:5000"]);
+    let (a, b) = ((Config::default(), home, &a[..]), (controlled, home, &b[..]));
+    let mut world = World::with(net, 1, Link::delay(Duration::from_millis(1)), a, b);
+    let server = world.add_server("198.51.100.9");
+    for node in [world.a, world.b] {
+        world.command(node, |agent, now| agent.add_stun_server(now, server));
+    }
+    world.signal();
+    world.expect_connected();
+    let (local, remote) = world.agent(world.a).selected().expect("selected");
+    assert_eq!((local.kind, remote.kind), (CandidateKind::Host, CandidateKind::Host));
+    world.expect_data();
+}
+
+#[test]
+fn rough_links_and_nats_together_are_overcome() {
+    let kinds = [Nat::full_cone, Nat::address_restricted, Nat::port_restricted];
+    for seed in sim::seeds(90) {
+        let (a, b) = (kinds[seed as usize % 3], kinds[seed as usize / 3 % 3]);
+        let mut world = behind(seed, Link::rough(seed), a(HOME), b(OFFICE));
+        world.signal();
+        world.expect_connected();
+        world.expect_data();
+        world.close();
+    }
+}
+
+#[test]
 fn dead_stun_servers_are_harmless() {
     let mut world =
         behind(1, Link::delay(Duration::from_millis(5)), Nat::port_restricted(HOME), Nat::full_cone(OFFICE));
