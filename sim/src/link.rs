@@ -41,7 +41,8 @@ pub struct Link {
 }
 
 /// Loss in bursts (the model of Gilbert and Elliott): in the bad state, which is entered and left at random, datagrams
-/// are lost with a probability of their own.
+/// are lost with a probability of their own. A link that was idle for 200 ms is in the good state: what disturbs a path
+/// passes with time, so that retransmissions seconds apart do not all meet the same burst.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Burst {
     /// Probability per datagram of going from good to bad.
@@ -120,12 +121,16 @@ pub enum Fate {
     Injected,
 }
 
+/// How long a link has to be idle for a burst to have passed.
+const BURST_PASSES: Duration = Duration::from_millis(200);
+
 /// One direction of a link at work.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     pub(crate) link: Link,
     rng: StdRng,
     in_burst: bool,
+    last_sent: Option<Instant>,
     busy_until: Option<Instant>,
     last_arrival: Option<Instant>,
 }
@@ -140,7 +145,7 @@ pub(crate) struct Passage {
 
 impl Pipe {
     pub(crate) const fn new(link: Link, rng: StdRng) -> Self {
-        Self { link, rng, in_burst: false, busy_until: None, last_arrival: None }
+        Self { link, rng, in_burst: false, last_sent: None, busy_until: None, last_arrival: None }
     }
 
     /// Sends a datagram of `length` bytes into the pipe.
@@ -151,7 +156,7 @@ impl Pipe {
             return dropped(Fate::TooLarge);
         }
         let Some(departure) = self.queue(now, length) else { return dropped(Fate::QueueFull) };
-        if self.is_lost() {
+        if self.is_lost(now) {
             return dropped(Fate::Lost);
         }
         let mut arrival = departure + link.delay + self.up_to(link.jitter);
@@ -186,8 +191,10 @@ impl Pipe {
         Some(departure)
     }
 
-    fn is_lost(&mut self) -> bool {
+    fn is_lost(&mut self, now: Instant) -> bool {
         let independent = self.happens(self.link.loss);
+        self.in_burst &= self.last_sent.is_some_and(|last| now < last + BURST_PASSES);
+        self.last_sent = Some(now);
         let Some(burst) = self.link.burst else { return independent };
         self.in_burst = if self.in_burst { !self.happens(burst.leave) } else { self.happens(burst.enter) };
         (self.in_burst && self.happens(burst.loss)) || independent

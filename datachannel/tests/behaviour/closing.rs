@@ -1,7 +1,7 @@
 //! Closing channels and associations.
 
 use crate::common::{LONG, Peer, channel, connected, connected_with, lan};
-use sim::{Link, Pair};
+use sim::{Link, Pair, Side, Verdict};
 use std::time::Duration;
 use visavis_datachannel::{ChannelError, ChannelId, Config, Event, Message, Options, SendErrorReason, State, sctp};
 
@@ -278,4 +278,73 @@ fn an_abort_ends_every_channel_and_what_arrived_can_be_read() {
     assert_eq!(pair.b.received(b), [Message::text("arrived")]);
     assert_eq!(pair.b.channels.ids().count(), 0);
     pair.expect_quiet(LONG);
+}
+
+#[test]
+fn a_peer_that_starts_anew_has_forgotten_its_channels() {
+    let mut pair = connected(10, lan());
+    let (a, b) = channel(&mut pair, Options::new("before"));
+    pair.b.reads = false;
+    pair.a.send(a, "unread");
+    pair.run_for(Duration::from_secs(1));
+    let negotiated = pair.b.open(Options { negotiated: Some(9), ..Options::new("agreed") });
+    // Another life on the same path.
+    pair.a = Peer::new(Config::default(), [9; 32]);
+    pair.a.connect(visavis_datachannel::Role::Client);
+    pair.expect("the end of all channels", LONG, |pair| pair.b.is_closed(b) && pair.b.is_closed(negotiated));
+    assert!(pair.b.has(&Event::Error(b, ChannelError::Disconnected)));
+    pair.b.read_all(b);
+    assert_eq!(pair.b.received(b), [Message::text("unread")]);
+    pair.b.reads = true;
+    let (again, there) = channel_after(&mut pair, 1);
+    pair.a.send(again, "after");
+    pair.expect("the message", LONG, |pair| pair.b.received(there) == [Message::text("after")]);
+}
+
+/// Opens a channel from the client; `before` channels of it have arrived already.
+fn channel_after(pair: &mut Pair<Peer>, before: usize) -> (ChannelId, ChannelId) {
+    let a = pair.a.open(Options::new("new"));
+    pair.expect("the channel", LONG, |pair| pair.a.is_open(a) && pair.b.incoming().len() > before);
+    (a, pair.b.incoming().get(before).copied().expect("it was waited for"))
+}
+
+#[test]
+fn a_peer_that_does_not_reset_streams_costs_the_stream_only() {
+    let mut pair = connected(11, lan());
+    let (a, _) = channel(&mut pair, Options::new("stuck"));
+    pair.intercept(|_, from, packet| {
+        if from == Side::B {
+            deny_resets(packet);
+        }
+        Verdict::Pass
+    });
+    pair.a.close(a);
+    pair.expect("the close", LONG, |pair| pair.a.is_closed(a));
+    let (next, _) = channel(&mut pair, Options::new("next"));
+    assert_eq!(pair.a.stream(next), 2, "stream 0 is not used again");
+}
+
+/// Turns every answer to a reset into a denial (RFC 6525, section 4.4: result 2).
+fn deny_resets(packet: &mut [u8]) {
+    const RE_CONFIG: u8 = 130;
+    const RESPONSE: [u8; 2] = [0, 16];
+    let mut at = 12;
+    while let Some([kind, _, high, low]) = packet.get(at..at + 4).and_then(|header| header.first_chunk().copied()) {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        if kind == RE_CONFIG && packet.get(at + 4..at + 6) == Some(&RESPONSE) {
+            packet.get_mut(at + 12..at + 16).expect("a response has a result").copy_from_slice(&[0, 0, 0, 2]);
+        }
+        at += length.max(4).next_multiple_of(4);
+    }
+    packet.get_mut(8..12).expect("a packet has a checksum").fill(0);
+    let checksum = crc32c(packet).to_le_bytes();
+    packet.get_mut(8..12).expect("a packet has a checksum").copy_from_slice(&checksum);
+}
+
+/// The checksum of SCTP (RFC 9260, appendix A), bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
+    };
+    !bytes.iter().fold(u32::MAX, step)
 }

@@ -4,7 +4,7 @@ use crate::common::{LONG, Peer, channel, connected, connected_with, connecting, 
 use sim::{Pair, Side, Verdict};
 use std::time::Duration;
 use visavis_datachannel::{
-    ChannelError, Config, Event, Message, OpenError, Options, Priority, Reliability, Role, State,
+    ChannelError, Config, Dialect, Event, Message, OpenError, Options, Priority, Reliability, Role, State,
 };
 
 #[test]
@@ -208,4 +208,25 @@ fn every_stream_can_be_a_channel() {
     let there = pair.b.open(Options { negotiated: Some(65_534), ..Options::default() });
     pair.a.send(highest, "up here");
     pair.expect("the message", LONG, |pair| pair.b.received(there) == [Message::text("up here")]);
+}
+
+#[test]
+fn the_dialect_of_the_draft_opens_with_three_messages() {
+    let config = || Config { dialect: Dialect::Draft2012, ..Config::default() };
+    let mut pair = connected_with(9, lan(), config(), config());
+    let options = Options { ordered: false, reliability: Reliability::MaxRetransmits(4), ..Options::new("old") };
+    let (a, b) = channel(&mut pair, options.clone());
+    let info = pair.b.channels.info(b).unwrap();
+    assert_eq!((info.stream_id, info.label.as_str(), info.ordered), (Some(1), "old", false));
+    assert_eq!(info.reliability, options.reliability);
+    pair.a.send(a, "there");
+    pair.b.send(b, "and back");
+    pair.expect("both messages", LONG, |pair| {
+        pair.a.received(a) == [Message::text("and back")] && pair.b.received(b) == [Message::text("there")]
+    });
+    // The lowest free stream, whoever opens.
+    let other = pair.b.open(Options::new("next"));
+    pair.expect("the channel", LONG, |pair| pair.b.is_open(other));
+    assert_eq!(pair.b.stream(other), 2);
+    assert_eq!(pair.a.channels.stats().unexpected + pair.b.channels.stats().unexpected, 0);
 }
