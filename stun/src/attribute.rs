@@ -83,7 +83,7 @@ pub enum Attribute<'a> {
     Software(&'a str),
     /// Ask that server instead, with error 300 (RFC 8489, section 14.15).
     AlternateServer(SocketAddr),
-    /// How long a server keeps a cached response, in seconds (a draft of RFC 5780; kept for old servers).
+    /// How long a server keeps a cached response, in seconds (RFC 5780, section 9, which says no more of it).
     CacheTimeout(u32),
     /// CRC-32 of all before it, XOR 0x5354554e (RFC 8489, section 14.7). Written by
     /// [`Builder::fingerprint`](crate::Builder::fingerprint).

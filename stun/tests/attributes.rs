@@ -123,8 +123,8 @@ proptest! {
 }
 
 #[test]
-fn captured_values_are_read() {
-    // From a TURN server's answers and requests of RFC 5780, by hand where no capture has them.
+fn values_are_read_as_the_specifications_draw_them() {
+    // By hand, after the drawings in the specifications; what receivers must ignore is not zero everywhere.
     for (kind, value, attribute) in [
         (
             kind::MAPPED_ADDRESS,
