@@ -20,7 +20,15 @@ const STEPS: usize = 400;
 enum Step {
     Wait { milliseconds: u16 },
     Datagram { local: u8, remote: u8, bytes: Vec<u8> },
-    Check { local: u8, remote: u8, stranger: u8, priority: Option<u32>, claim: Claim, nominates: bool, extra: Option<(u16, Vec<u8>)> },
+    Check {
+        local: u8,
+        remote: u8,
+        stranger: u8,
+        priority: Option<u32>,
+        claim: Claim,
+        nominates: bool,
+        extra: Option<(u16, Vec<u8>)>,
+    },
     Answer { which: u8, elsewhere: Option<u8>, mapped: u8, code: Option<u16>, is_forged: bool },
     AddHost(u8),
     RemoveHost(u8),
@@ -74,8 +82,15 @@ impl Run {
     fn connect(&mut self) {
         self.step(Step::AddHost(5));
         self.step(Step::Remote { which: 0, lite: false });
-        let claim = Claim::Nothing;
-        self.step(Step::Check { local: 5, remote: 6, stranger: 0, priority: Some(1), claim, nominates: true, extra: None });
+        self.step(Step::Check {
+            local: 5,
+            remote: 6,
+            stranger: 0,
+            priority: Some(1),
+            claim: Claim::Nothing,
+            nominates: true,
+            extra: None,
+        });
         for _ in 0..50 {
             self.wait(Duration::from_millis(5));
             self.drain();

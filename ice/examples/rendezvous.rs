@@ -8,9 +8,10 @@
 //! ```
 //!
 //! The first to come is the controlling one. Each writes its credentials and candidates into a file of its own beside
-//! the name given (`.1` and `.2`), reads the other's, and checks the ways between its UDP socket and the other's. Over the
-//! one that works they exchange a line, given by `--say`. `--host ADDRESS` names the address of this machine to use,
-//! 127.0.0.1 unless told otherwise; `--stun ADDRESS:PORT` a STUN server to ask; `--wait SECONDS` ends it if nobody comes.
+//! the name given (`.1` and `.2`), reads the other's, and checks the ways between its UDP socket and the other's. Over
+//! the one that works they exchange a line, given by `--say`. `--host ADDRESS` names the address of this machine to
+//! use, 127.0.0.1 unless told otherwise; `--stun ADDRESS:PORT` a STUN server to ask; `--wait SECONDS` ends it if nobody
+//! comes.
 
 use ice::{Agent, Candidate, Config, Credentials, Event, GatheringState, Role, Route};
 use std::error::Error;

@@ -40,7 +40,8 @@ pub struct Config {
     /// The retransmission time-out is twice the measured round trip, at least this. Default: 50 ms.
     pub min_rto: Duration,
     /// How long to look for a first valid pair, counted from when both sides' credentials are known, before giving up
-    /// with nothing left to check (the timer of RFC 8863, section 4). Default: 30 s.
+    /// with nothing left to check (the timer of RFC 8863, section 4). As long as it lasts, pairs that failed are tried
+    /// again. Default: 30 s.
     pub patience: Duration,
     /// How long the controlling agent waits for pairs better than the one that works already. Default: 50 ms, or three
     /// round trips if that is more.
@@ -110,8 +111,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Raises what is below its least value, so that no setting makes a busy loop or breaks an RFC's MUST NOT, and keeps
-    /// times within a year, so that none of them leads beyond the end of time.
+    /// Raises what is below its least value, so that no setting makes a busy loop or breaks an RFC's MUST NOT, and
+    /// keeps times within a year, so that none of them leads beyond the end of time.
     pub(crate) fn within_limits(mut self) -> Self {
         const LEAST_PACING: Duration = Duration::from_millis(5);
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -56,20 +56,21 @@
 //! ```
 //!
 //! With sockets: bind one per interface address, tell each by [`add_host`](Agent::add_host), give each datagram that
-//! [`stun::is_stun`] recognises to [`handle_datagram`](Agent::handle_datagram) together with the address of the socket it
-//! came to, and accept all others only if [`is_valid`](Agent::is_valid) says so. `examples/rendezvous.rs` does it.
+//! [`stun::is_stun`] recognises to [`handle_datagram`](Agent::handle_datagram) together with the address of the socket
+//! it came to, and accept all others only if [`is_valid`](Agent::is_valid) says so. `examples/rendezvous.rs` does it.
 //!
 //! # What it does
 //!
-//! | | |
-//! | --- | --- |
-//! | RFC 8445 | full agent: host, server-reflexive and peer-reflexive candidates; foundations, priorities, pairing, pruning, states, pacing, triggered checks, role conflicts, regular nomination, restarts; answers as a lite agent and to lite agents |
-//! | RFC 8838, 8863 | candidates and credentials in any order and at any time; checks that come before the credentials are answered at once and turned into pairs later; patience |
-//! | RFC 8839 | `candidate:…` lines, all forms, extensions kept |
-//! | RFC 7675 | consent: asked for every 4 to 6 s, expires after 30 s, can be revoked |
-//! | RFC 8421 | IPv6 and IPv4 take turns, so that a broken family delays nothing |
-//! | RFC 8489 | short-term credentials; errors 400, 401, 420; no answer is longer than the request |
-//! | browsers | aggressive nomination (Firefox), pairs that change in mid-session (Chromium), `.local` candidates |
+//! - RFC 8445: full agent. Host, server-reflexive and peer-reflexive candidates; foundations, priorities, pairing,
+//!   pruning, states, pacing, triggered checks, role conflicts, regular nomination, restarts. It can be lite itself.
+//! - RFC 8838 and 8863: candidates and credentials in any order and at any time; checks that come before the
+//!   credentials are answered at once and turned into pairs later; patience.
+//! - RFC 8839: `candidate:…` lines of all forms, extensions kept.
+//! - RFC 7675: consent, asked for every 4 to 6 s; it expires after 30 s and can be revoked.
+//! - RFC 8421: IPv6 and IPv4 take turns, so that a broken family delays nothing.
+//! - RFC 8489: short-term credentials; errors 400, 401 and 420; no answer is longer than its request.
+//! - Browsers: aggressive nomination (Firefox), pairs that change in mid-session (Chromium), and `.local` candidates,
+//!   for which [`mdns`] is the other half.
 //!
 //! # Left out on purpose
 //!
@@ -77,9 +78,9 @@
 //! each other, and RFC 5245's `a=ice-mismatch`. Candidates of these kinds are read, and ignored.
 //!
 //! Where it departs from the letter: the first retransmission comes after 250 ms instead of 500 ms (RFC 8445, section
-//! 14.3), and after twice the round-trip time where that is known; triggered checks have a pace of their own; a triggered
-//! check of a pair that is being checked repeats that check instead of replacing it; and a pair that has fallen silent
-//! gives way to another without a restart.
+//! 14.3), and after twice the round-trip time where that is known; triggered checks have a pace of their own; a
+//! triggered check of a pair that is being checked repeats that check instead of replacing it; and a pair that has
+//! fallen silent gives way to another without a restart.
 
 mod agent;
 mod candidate;

@@ -141,8 +141,8 @@ impl Agent {
         self.push_outgoing(Outgoing::Check(request));
     }
 
-    /// The retransmission time-out: twice the round trip if that is known, else what RFC 8445, section 14.3 makes of the
-    /// number of checks that share the pace.
+    /// The retransmission time-out: twice the round trip if that is known, else what RFC 8445, section 14.3 makes of
+    /// the number of checks that share the pace.
     pub(super) fn rto(&self, route: Route) -> Duration {
         let measured = self.current.pairs.get(route).and_then(|pair| pair.rtt);
         match measured {

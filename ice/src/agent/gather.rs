@@ -84,8 +84,8 @@ impl Gathering {
 }
 
 impl Agent {
-    /// Adds a STUN server, which is asked from every host of its family. Beyond `Config::max_stun_servers`, and a second
-    /// time, it is ignored.
+    /// Adds a STUN server, which is asked from every host of its family. Beyond `Config::max_stun_servers`, and a
+    /// second time, it is ignored.
     pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr) {
         let is_full = self.gathering.servers.len() >= self.config.max_stun_servers;
         let is_closed = self.state == ConnectionState::Closed;

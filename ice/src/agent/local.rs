@@ -155,7 +155,7 @@ impl Agent {
             generation.selected = generation.selected.filter(|route| !is_gone(route));
             generation.nominating = generation.nominating.filter(|route| !is_gone(route));
             if had_way && generation.active().is_none() {
-                generation.started = generation.started.map(|_| now);
+                generation.begin(now);
             }
         }
         if self.current.selected.is_none() {

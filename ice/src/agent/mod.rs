@@ -272,6 +272,6 @@ impl Agent {
         let mut deadline = earliest(self.schedule_deadline(now), self.gathering.deadline());
         deadline = earliest(deadline, self.nomination_deadline(now));
         deadline = earliest(deadline, self.consent_deadline(now));
-        earliest(deadline, self.patience_deadline())
+        earliest(deadline, self.hope_deadline())
     }
 }

@@ -52,7 +52,7 @@ impl Agent {
         debug!(ufrag = %credentials.ufrag, lite, "remote credentials");
         let ufrag = credentials.ufrag.clone();
         self.current.remote = Some(RemoteParameters { credentials, is_lite: lite });
-        self.current.started = Some(now);
+        self.current.begin(now);
         if let Some(role) = self.forced_role(lite) {
             self.switch_role(role);
         }

@@ -40,8 +40,8 @@ impl Agent {
         }
     }
 
-    /// Finds the generation that a request names and checks its integrity (RFC 8489, section 9.1.3). Gives the user name
-    /// fragment that the peer claims, too.
+    /// Finds the generation that a request names and checks its integrity (RFC 8489, section 9.1.3). Gives the user
+    /// name fragment that the peer claims, too.
     fn authenticate(&mut self, message: &Message<'_>) -> Result<(u32, String), Refusal> {
         let username = message.username().filter(|_| message.has_integrity()).ok_or(Refusal::BadRequest)?;
         let named = username.split_once(':');

@@ -25,6 +25,8 @@ pub(super) struct Generation {
     pub(super) nominating: Option<Route>,
     /// When checks could begin: both credentials known.
     pub(super) started: Option<Instant>,
+    /// When pairs that failed are tried again.
+    pub(super) next_retry: Option<Instant>,
     pub(super) first_valid: Option<Instant>,
     pub(super) was_connected: bool,
     pub(super) has_failed: bool,
@@ -47,12 +49,19 @@ impl Generation {
             selected: None,
             nominating: None,
             started: None,
+            next_retry: None,
             first_valid: None,
             was_connected: false,
             has_failed: false,
             has_lost_consent: false,
             next_consent: None,
         }
+    }
+
+    /// Patience starts.
+    pub(super) const fn begin(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.next_retry = Some(now);
     }
 
     /// Forgets what the other side told, and what came of it.
@@ -70,9 +79,9 @@ impl Generation {
 }
 
 impl Agent {
-    /// Begins anew with `local`, fresh credentials ([`Credentials::random`]) that are to be told to the other side together
-    /// with the candidates, all of which come again as events. Until a new pair is selected the old one carries the
-    /// data, and checks that still use the old credentials are answered.
+    /// Begins anew with `local`, fresh credentials ([`Credentials::random`]) that are to be told to the other side
+    /// together with the candidates, all of which come again as events. Until a new pair is selected the old one
+    /// carries the data, and checks that still use the old credentials are answered.
     pub fn restart(&mut self, now: Instant, local: Credentials) {
         if self.state == crate::ConnectionState::Closed {
             return;

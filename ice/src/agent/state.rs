@@ -2,8 +2,11 @@
 
 use super::Agent;
 use crate::{ConnectionState, Event, GatheringState, PairState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::debug;
+
+/// Pairs that were refused are not tried again sooner. Those that were not answered take longer than that to fail.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The earlier of two deadlines.
 pub(super) fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
@@ -70,21 +73,36 @@ impl Agent {
         }
     }
 
-    /// Fails once there is nothing left to hope for: patience is at its end and no pair is left to check (RFC 8863).
+    /// While nothing works and nothing is left to check: tries all pairs again as long as patience lasts, then fails
+    /// (RFC 8863). Firewalls open late, and people who carry descriptions by hand are slow.
     pub(super) fn give_up(&mut self, now: Instant) {
-        let is_over = self.patience_deadline().is_some_and(|deadline| deadline <= now);
-        if is_over && !self.current.pairs.has_triggered() && !self.current.pairs.iter().any(|pair| pair.is_open()) {
+        if self.hope_deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if self.patience_end().is_some_and(|end| end <= now) {
             debug!("nothing left to check");
             self.current.has_failed = true;
+        } else {
+            self.current.next_retry = Some(now + RETRY_AFTER);
+            self.recheck();
         }
     }
 
-    /// When patience ends, unless something keeps failure away: then the end of that sets the next deadline.
-    pub(super) fn patience_deadline(&self) -> Option<Instant> {
-        let started = self.current.started.filter(|_| !self.current.has_failed && self.current.active().is_none())?;
-        let is_over = |pair: &super::checklist::Pair| !pair.is_open();
-        let deadline = started + self.config.patience;
-        (self.current.pairs.iter().all(is_over) && !self.current.pairs.has_triggered()).then_some(deadline)
+    /// When to try again or fail, if nothing works and nothing is left to check.
+    pub(super) fn hope_deadline(&self) -> Option<Instant> {
+        let end = self.patience_end()?;
+        let mut pairs = self.current.pairs.iter();
+        if self.current.pairs.has_triggered() || pairs.any(|pair| pair.is_open()) {
+            return None;
+        }
+        let has_pairs = self.current.pairs.iter().next().is_some();
+        let retry = self.current.next_retry.filter(|_| has_pairs && !self.config.lite);
+        Some(retry.map_or(end, |retry| retry.min(end)))
+    }
+
+    fn patience_end(&self) -> Option<Instant> {
+        let is_looking = !self.current.has_failed && self.current.active().is_none();
+        self.current.started.filter(|_| is_looking).map(|started| started + self.config.patience)
     }
 
     /// Hope again: a new pair, or a check of the peer, came after everything had failed.
@@ -95,7 +113,7 @@ impl Agent {
         if self.current.has_failed && !self.current.has_lost_consent {
             debug!("looking again");
             self.current.has_failed = false;
-            self.current.started = Some(now);
+            self.current.begin(now);
         }
     }
 }

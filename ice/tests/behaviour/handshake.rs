@@ -13,7 +13,7 @@ fn two_hosts_connect_in_two_round_trips() {
     let mut world = World::new(1, Link::delay(Duration::from_millis(5)));
     world.signal();
     world.expect_connected();
-    // Up and down make 10 ms. A check each way at once, then the nomination: two round trips, and no waiting in between.
+    // Up and down make 10 ms. A check each way at once, then the nomination: two round trips, and no waiting.
     assert!(world.net.elapsed() <= Duration::from_millis(41), "{:?}", world.net.elapsed());
     world.expect_data();
     for node in [world.a, world.b] {

@@ -1,11 +1,11 @@
 //! Credentials and candidates in any order, at any time (RFC 8838), and patience (RFC 8863).
 
 use crate::script::Script;
-use crate::world::{LONG, World, address};
+use crate::world::{A, B, LONG, World, address};
 use ice::{Config, ConnectionState, Route};
 use rand::RngExt;
 use rand::seq::SliceRandom;
-use sim::{Link, Network};
+use sim::{Link, Network, Verdict};
 use std::time::Duration;
 use stun::{Attribute, Class};
 use visavis_ice as ice;
@@ -186,7 +186,7 @@ fn patience_is_not_ended_by_the_end_of_candidates() {
 
 #[test]
 fn what_never_answers_fails_after_all_retransmissions() {
-    let mut script = Script::new(Config::default());
+    let mut script = Script::new(Config { patience: Duration::from_secs(10), ..Config::default() });
     let now = script.now;
     let line = "candidate:1 1 udp 9 198.51.100.3 2000 typ host";
     script.agent.add_remote_candidate(now, line.parse().expect(line));
@@ -194,6 +194,40 @@ fn what_never_answers_fails_after_all_retransmissions() {
     assert_eq!(sent.len(), 7);
     assert!(sent.iter().all(|again| again.id == sent[0].id && again.bytes == sent[0].bytes));
     assert_eq!(script.agent.state(), ConnectionState::Failed);
+}
+
+#[test]
+fn what_failed_is_tried_again_as_long_as_patience_lasts() {
+    let patient = Config { patience: Duration::from_secs(600), ..Config::default() };
+    let net = Network::new(1);
+    let zone = net.internet();
+    let (a, b) = ((patient.clone(), zone, &[A][..]), (patient, zone, &[B][..]));
+    let mut world = World::with(net, 1, Link::delay(Duration::from_millis(5)), a, b);
+    // A firewall that somebody opens after five minutes.
+    let opens = world.net.now() + Duration::from_secs(300);
+    world.net.intercept(move |now, _, _, _| if now < opens { Verdict::Drop } else { Verdict::Pass });
+    world.signal();
+    world.run_for(Duration::from_secs(299));
+    let tried = world.net.counts().sent;
+    assert!(tried < 2 * 8 * 299 / 18, "{tried} checks in five minutes");
+    world.expect("a connection", Duration::from_secs(15), World::agrees);
+}
+
+#[test]
+fn refused_pairs_are_not_tried_again_at_once() {
+    let mut script = Script::new(Config::default());
+    let now = script.now;
+    let line = "candidate:1 1 udp 9 198.51.100.2 2000 typ host";
+    script.agent.add_remote_candidate(now, line.parse().expect(line));
+    let mut checks = 0;
+    for _ in 0..2000 {
+        for sent in script.wait(Duration::from_millis(10)) {
+            checks += 1;
+            let refusal = script.refuse(&sent, 500);
+            script.feed(&refusal);
+        }
+    }
+    assert!((4..=5).contains(&checks), "{checks} in twenty seconds");
 }
 
 #[test]
