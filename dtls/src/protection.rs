@@ -64,7 +64,9 @@ impl Records {
         let (explicit, text) = content.split_at_mut_checked(cipher.explicit_nonce_length()).ok_or(Refused::Forged)?;
         // A peer may make its explicit nonces as it likes; here they are epoch and sequence number.
         let number = explicit.first_chunk().map_or(header.number(), |explicit| u64::from_be_bytes(*explicit));
-        let length = text.len().checked_sub(Cipher::TAG).ok_or(Refused::Forged)?;
+        // More than a record may hold is refused too: nobody honest made that (RFC 5246, section 6.2.3).
+        let length = text.len().checked_sub(Cipher::TAG).filter(|length| *length <= RecordHeader::MAX_PLAINTEXT);
+        let length = length.ok_or(Refused::Forged)?;
         let additional = additional(header.number(), header.kind, header.version, length);
         let text = read.key.open(number, additional, text).ok_or(Refused::Forged)?;
         read.window.mark(header.sequence);

@@ -250,3 +250,30 @@ fn a_client_without_certificate_is_refused() {
     server.run(&mut openssl, "alert", |_, openssl| openssl.find("alert handshake failure").is_some());
     assert_eq!(server.events, [Event::Closed(Error::NoCertificate)]);
 }
+
+#[test]
+fn the_echo_example_is_a_server_and_a_client_for_openssl() {
+    let files = Certificates::new();
+    let (ours, theirs) = (files.make("ours", Kind::EcdsaP256), files.make("theirs", Kind::EcdsaP256));
+    let echo = |role: &str, address: &str| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["run", "--quiet", "--package", "visavis-dtls", "--example", "echo", "--", role, address]);
+        Process::start(command.arg(files.path("ours")).arg(&theirs.0))
+    };
+
+    let mut server = echo("server", "127.0.0.1:0");
+    let address = server.wait_for("Server at ");
+    let mut command = Scenario::openssl("s_client", &theirs);
+    let mut openssl = Process::start(command.arg("-connect").arg(address));
+    server.wait_for("connected");
+    openssl.write("come back\n");
+    openssl.wait_for("come back");
+
+    let mut command = Scenario::openssl("s_server", &theirs);
+    let mut openssl = Process::start(command.args(["-accept", "127.0.0.1:0", "-Verify", "1"]));
+    let address = openssl.wait_for("ACCEPT ");
+    let mut client = echo("client", &address);
+    client.write("go there\n");
+    openssl.wait_for("go there");
+    assert!(ours.0.exists(), "the certificates live as long as the programs");
+}

@@ -110,6 +110,14 @@ fn assert_refused(connection: &mut Connection, error: &Error) {
     assert!(!connection.is_connected());
 }
 
+#[test]
+fn connections_can_be_moved_between_threads_and_shared() {
+    fn check<T: Send + Sync>() {}
+    check::<Connection>();
+    check::<Config>();
+    check::<Event>();
+}
+
 /// CVE-2022-29222: Finished in place of CertificateVerify, protected with the right keys.
 #[test]
 fn a_client_that_does_not_prove_its_certificate_is_refused() {
