@@ -137,6 +137,9 @@ impl Session {
         if let Some(limit) = applied.remote_max_message {
             self.channels.set_remote_max_message(limit);
         }
+        if let Some(port) = applied.remote_sctp_port {
+            self.channels.set_remote_port(port);
+        }
         if let Some(security) = applied.security {
             self.transport.secure(security);
         }

@@ -182,6 +182,12 @@ impl Channels {
         &self.association
     }
 
+    /// Tells the SCTP port of the peer, `a=sctp-port` of its description (RFC 8841, section 5). To be called before
+    /// [`connect`](Self::connect).
+    pub fn set_remote_port(&mut self, port: u16) {
+        self.association.set_remote_port(port);
+    }
+
     /// Changes the size of the largest SCTP packet, in bytes, as the path's MTU and the overhead of DTLS ask for.
     pub fn set_max_packet(&mut self, bytes: usize) {
         self.association.set_max_packet(bytes);

@@ -196,6 +196,14 @@ impl Association {
         self.outbound.set_low_threshold(stream, threshold);
     }
 
+    /// Tells the port that the peer uses, where it was not known when the association was made (`a=sctp-port` of its
+    /// description, RFC 8841, section 5). Of no effect once packets were exchanged.
+    pub fn set_remote_port(&mut self, port: u16) {
+        if matches!(self.phase, Phase::Idle) {
+            self.config.remote_port = port;
+        }
+    }
+
     /// The path carries SCTP packets of this many bytes from now on; see [`Config::max_packet`]. Chunks that were cut
     /// for larger ones go alone, oversized, when they have to be sent again.
     pub fn set_max_packet(&mut self, max_packet: usize) {

@@ -67,9 +67,7 @@ fn a_lost_goodbye_leaves_the_end_of_sctp_to_be_heard() {
         let (a, b) = (world.a, world.b);
         let (_, there) = world.connect();
         world.on(a, |now, host| host.session.close(now));
-        world.network.expect("the channel's end", PATIENCE, |network| {
-            network.get(b).closed.contains(&there)
-        });
+        world.network.expect("the channel's end", PATIENCE, |network| network.get(b).closed.contains(&there));
     }
 }
 

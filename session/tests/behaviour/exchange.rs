@@ -6,7 +6,7 @@ use sim::{Link, seeds};
 use visavis_session::datachannel::{Message, Options};
 use visavis_session::{ConnectionState, Event};
 
-use crate::common::{PATIENCE, World, pattern};
+use crate::common::{PATIENCE, World, config, pattern};
 
 #[test]
 fn two_sessions_connect_and_exchange_messages() {
@@ -100,4 +100,18 @@ fn negotiated_channels_need_no_announcement() {
     world.send(a, ids[0], Message::text("seven"));
     world.network.expect("the message", PATIENCE, |network| network.get(b).messages() == 1);
     assert_eq!(world.host(b).received[&ids[1]], [Message::text("seven")]);
+}
+
+#[test]
+fn each_side_may_have_an_sctp_port_of_its_own() {
+    let with_port = |side, port| {
+        let mut config = config(side);
+        config.channels.sctp.local_port = port;
+        config
+    };
+    let mut world = World::with(5, Link::delay(Duration::from_millis(5)), with_port(0, 6000), with_port(1, 7000));
+    let (a, b) = (world.a, world.b);
+    let (here, _) = world.connect();
+    world.send(a, here, Message::text("from 6000 to 7000"));
+    world.network.expect("the message", PATIENCE, |network| network.get(b).messages() == 1);
 }
