@@ -159,6 +159,60 @@ mod tests {
         assert_eq!(refused, Err(Malformed::new("handshake fragment_length")));
     }
 
+    /// The body of the ClientHello that Chromium sent in two datagrams: each has record header, handshake header, piece.
+    fn chromium() -> Vec<u8> {
+        let first = include_bytes!("../../tests/data/chromium-client-hello-1.bin");
+        let second = include_bytes!("../../tests/data/chromium-client-hello-2.bin");
+        [&first[25..], &second[25..]].concat()
+    }
+
+    #[test]
+    fn a_captured_client_hello_is_understood() {
+        let body = chromium();
+        let hello = ClientHello::decode(&body).unwrap();
+        assert_eq!(hello.version, DTLS_1_2);
+        assert!(hello.session_id.is_empty() && hello.cookie.is_empty());
+        assert!(hello.cipher_suites.contains(0xc02b) && hello.cipher_suites.contains(0x1301));
+        assert_eq!(hello.compression_methods, [0]);
+        let groups = hello.extensions.numbers(ExtensionType::SUPPORTED_GROUPS).unwrap().unwrap();
+        assert_eq!(groups.iter().collect::<Vec<_>>(), [0x11ec, 29, 23, 24], "X25519MLKEM768 first");
+        assert_eq!(hello.extensions.find(ExtensionType::EXTENDED_MASTER_SECRET), Some(&[][..]));
+        assert_eq!(hello.extensions.find(ExtensionType::SUPPORTED_VERSIONS), Some(&[4, 0xfe, 0xfc, 0xfe, 0xfd][..]));
+        let mut again = Vec::new();
+        hello.encode(&mut again);
+        assert_eq!(again, body);
+    }
+
+    #[test]
+    fn a_client_hello_cut_short_or_with_more_behind_it_is_refused() {
+        let mut body = chromium();
+        let without_extensions = {
+            let hello = ClientHello::decode(&body).unwrap();
+            body.len() - hello.extensions.iter().map(|extension| 4 + extension.value.len()).sum::<usize>() - 2
+        };
+        for length in (0..body.len()).filter(|length| *length != without_extensions) {
+            assert!(ClientHello::decode(&body[..length]).is_err(), "{length}");
+        }
+        // The extensions may be left away as a whole (RFC 5246, section 7.4.1.2).
+        assert!(ClientHello::decode(&body[..without_extensions]).is_ok());
+        body.push(0);
+        assert!(ClientHello::decode(&body).is_err());
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        // A session id of 33 bytes, a curve type that is not named, a certificate of no bytes, a Finished too long.
+        let mut hello = vec![0xfe, 0xfd];
+        hello.resize(34, 7);
+        hello.push(33);
+        hello.resize(80, 7);
+        assert_eq!(ServerHello::decode(&hello), Err(Malformed::new("session_id")));
+        assert_eq!(ServerKeyExchange::decode(&[1, 0, 29, 0, 4, 3, 0, 0]), Err(Malformed::new("curve type")));
+        assert_eq!(Certificate::decode(&[0, 0, 3, 0, 0, 0]), Err(Malformed::new("certificate")));
+        assert_eq!(Finished::decode(&[0; 13]), Err(Malformed::new("Finished")));
+        assert_eq!(Certificate::decode(&[0, 0, 0]).map(|certificate| certificate.leaf), Ok(None));
+    }
+
     proptest! {
         #[test]
         fn headers_survive_the_wire(kind: u8, sequence: u16, before in 0u32..100, piece: Vec<u8>, after in 0u32..100) {
@@ -174,6 +228,87 @@ mod tests {
             prop_assert_eq!(buf.len(), FragmentHeader::SIZE);
             buf.extend_from_slice(&piece);
             prop_assert_eq!(FragmentHeader::decode(&mut Reader::new(&buf)), Ok((header, &piece[..])));
+        }
+
+        #[test]
+        fn hellos_survive_the_wire(
+            random: [u8; 32],
+            session_id in prop::collection::vec(any::<u8>(), 0..=32),
+            cookie in prop::collection::vec(any::<u8>(), 0..=255),
+            suites in prop::collection::vec(any::<u16>(), 1..50),
+            extensions in prop::collection::btree_map(any::<u16>(), prop::collection::vec(any::<u8>(), 0..50), 0..20),
+        ) {
+            let (mut list, mut encoded) = (Vec::new(), Vec::new());
+            suites.iter().for_each(|suite| list.put_u16(*suite));
+            for (kind, value) in &extensions {
+                Extension::encode(ExtensionType(*kind), &mut encoded, |buf| buf.put_bytes(value));
+            }
+            let client = ClientHello {
+                version: DTLS_1_2,
+                random,
+                session_id: &session_id,
+                cookie: &cookie,
+                cipher_suites: U16s::new(&list),
+                compression_methods: &[0],
+                extensions: Extensions::new(&encoded),
+            };
+            let mut buf = Vec::new();
+            client.encode(&mut buf);
+            prop_assert_eq!(ClientHello::decode(&buf), Ok(client));
+            prop_assert_eq!(client.cipher_suites.iter().collect::<Vec<_>>(), suites.clone());
+            prop_assert_eq!(client.extensions.iter().count(), extensions.len());
+            let server = ServerHello {
+                version: DTLS_1_2,
+                random,
+                session_id: &session_id,
+                cipher_suite: suites[0],
+                compression_method: 0,
+                extensions: Extensions::new(&encoded),
+            };
+            buf.clear();
+            server.encode(&mut buf);
+            prop_assert_eq!(ServerHello::decode(&buf), Ok(server));
+        }
+
+        #[test]
+        fn messages_survive_the_wire(
+            short in prop::collection::vec(any::<u8>(), 0..=255),
+            long in prop::collection::vec(any::<u8>(), 1..600),
+            scheme: u16,
+            chain in 1usize..4,
+        ) {
+            let mut buf = Vec::new();
+            let request = HelloVerifyRequest { version: DTLS_1_0, cookie: &short };
+            request.encode(&mut buf);
+            prop_assert_eq!(HelloVerifyRequest::decode(&buf), Ok(request));
+
+            buf.clear();
+            Certificate::encode(std::iter::repeat_n(&long[..], chain), &mut buf);
+            prop_assert_eq!(Certificate::decode(&buf), Ok(Certificate { leaf: Some(&long) }));
+
+            let mut parameters = Vec::new();
+            ServerKeyExchange::encode_parameters(29, &short, &mut parameters);
+            buf.clear();
+            ServerKeyExchange::encode(&parameters, scheme, &long, &mut buf);
+            let expected =
+                ServerKeyExchange { parameters: &parameters, group: 29, public_key: &short, scheme, signature: &long };
+            prop_assert_eq!(ServerKeyExchange::decode(&buf), Ok(expected));
+
+            buf.clear();
+            CertificateRequest::encode(&short, [scheme, 7].into_iter(), &mut buf);
+            let request = CertificateRequest::decode(&buf).unwrap();
+            prop_assert_eq!(request.certificate_types, &short[..]);
+            prop_assert_eq!(request.schemes.iter().collect::<Vec<_>>(), [scheme, 7]);
+
+            buf.clear();
+            let exchange = ClientKeyExchange { public_key: &short };
+            exchange.encode(&mut buf);
+            prop_assert_eq!(ClientKeyExchange::decode(&buf), Ok(exchange));
+
+            buf.clear();
+            let verify = CertificateVerify { scheme, signature: &long };
+            verify.encode(&mut buf);
+            prop_assert_eq!(CertificateVerify::decode(&buf), Ok(verify));
         }
 
         #[test]
