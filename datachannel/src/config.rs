@@ -28,8 +28,9 @@ pub struct Config {
     /// Bytes kept from streams that no channel uses yet, a charge for each message included: the peer may be first to use
     /// a negotiated channel. Further messages of such a stream wait in the receive window; further streams are reset.
     pub max_early: usize,
-    /// Bytes kept for a channel that the peer has closed before they were read. If more is unread, the closing waits
-    /// for the reader.
+    /// Bytes that all channels together keep outside of the receive window, a charge for each message included: what was
+    /// not read of channels that the peer has closed, and what came right behind an opening. Beyond that, a closing
+    /// waits for its reader.
     pub max_unread: usize,
     /// Which messages open channels in-band.
     pub dialect: Dialect,

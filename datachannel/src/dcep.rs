@@ -147,18 +147,30 @@ mod tests {
     }
 
     #[test]
-    fn an_open_of_chromium_is_read_and_written_alike() {
-        // createDataChannel("chat", { ordered: false, maxRetransmits: 3, protocol: "p" })
-        let bytes = b"\x03\x81\x01\x00\x00\x00\x00\x03\x00\x04\x00\x01chatp";
-        let open = Dcep::Open(Open {
-            ordered: false,
-            reliability: Reliability::MaxRetransmits(3),
+    fn openings_of_chromium_are_read_and_written_alike() {
+        // As captured from Chromium 156: createDataChannel("x") and, with maxRetransmits 0, unordered, protocol "p".
+        let reliable = Open {
+            ordered: true,
+            reliability: Reliability::Reliable,
             priority: Priority::NORMAL,
-            label: "chat",
+            label: "x",
+            protocol: "",
+        };
+        let unreliable = Open {
+            ordered: false,
+            reliability: Reliability::MaxRetransmits(0),
+            priority: Priority::NORMAL,
+            label: "unrel",
             protocol: "p",
-        });
-        assert_eq!(Dcep::decode(bytes), Ok(open.clone()));
-        assert_eq!(encoded(&open), bytes);
+        };
+        for (bytes, open) in [
+            (&b"\x03\x00\x01\x00\x00\x00\x00\x00\x00\x01\x00\x00x"[..], reliable),
+            (&b"\x03\x81\x01\x00\x00\x00\x00\x00\x00\x05\x00\x01unrelp"[..], unreliable),
+        ] {
+            let open = Dcep::Open(open);
+            assert_eq!(Dcep::decode(bytes), Ok(open.clone()));
+            assert_eq!(encoded(&open), bytes);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Closing (RFC 8831, section 6.7): each side resets its outgoing stream, and when both have, the channel is closed and
 //! the stream can be used again.
 
+use super::receive::unread_charge;
 use super::{Channels, Life};
 use crate::channel::Reset;
 use crate::{ChannelError, ChannelId, Event, State};
@@ -13,7 +14,8 @@ impl Channels {
     pub fn close(&mut self, now: Instant, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         channel.deaf = true;
-        channel.inbox.clear();
+        let unread: usize = channel.inbox.drain(..).map(|message| unread_charge(&message)).sum();
+        self.unread = self.unread.saturating_sub(unread);
         match channel.state {
             State::Connecting | State::Open => channel.state = State::Closing,
             State::Closing => {}

@@ -36,6 +36,8 @@ pub struct Channels {
     /// Messages on streams that no channel uses yet.
     early: BTreeMap<u16, VecDeque<sctp::Message>>,
     early_bytes: usize,
+    /// What the inboxes of all channels count.
+    unread: usize,
     /// Channels with pending messages, the next to be served first.
     blocked: VecDeque<ChannelId>,
     /// What the pending messages of all channels count.
@@ -74,6 +76,7 @@ impl Channels {
             streams: Streams::default(),
             early: BTreeMap::new(),
             early_bytes: 0,
+            unread: 0,
             blocked: VecDeque::new(),
             pending_charge: 0,
             peer_names: 0,

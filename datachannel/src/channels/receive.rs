@@ -36,6 +36,7 @@ impl Channels {
         loop {
             let channel = self.channels.get_mut(&id)?;
             if let Some(message) = channel.inbox.pop_front() {
+                self.unread = self.unread.saturating_sub(unread_charge(&message));
                 return Some(message);
             }
             let stream = channel.stream.filter(|_| channel.reads_stream())?;
@@ -78,9 +79,13 @@ impl Channels {
         self.look_behind(now, id, stream);
     }
 
-    /// Looks whether a message for the application has come behind one of the establishment protocol.
+    /// Looks whether a message for the application has come behind one of the establishment protocol. If there is no room
+    /// to take it out, the application has to look for itself.
     fn look_behind(&mut self, now: Instant, id: ChannelId, stream: u16) {
         while self.channels.get(&id).is_some_and(|channel| channel.inbox.is_empty() && channel.reads_stream()) {
+            if self.unread > self.config.max_unread {
+                return self.announce_readable(id);
+            }
             let Some(message) = self.association.read(now, stream) else { return };
             self.keep(now, id, message);
         }
@@ -91,6 +96,7 @@ impl Channels {
         if let Some(message) = self.sort(now, id, message)
             && let Some(channel) = self.channels.get_mut(&id)
         {
+            self.unread = self.unread.saturating_add(unread_charge(&message));
             channel.inbox.push_back(message);
             self.announce_readable(id);
         }
@@ -242,16 +248,13 @@ impl Channels {
     /// Moves what has arrived for a channel from the association to its inbox, as far as the bound allows. Whether
     /// nothing is left there.
     pub(super) fn take_unread(&mut self, now: Instant, id: ChannelId) -> bool {
-        let mut taken: usize = 0;
         loop {
             let Some(channel) = self.channels.get(&id) else { return true };
             let Some(stream) = channel.stream.filter(|_| channel.reads_stream()) else { return true };
-            if taken > self.config.max_unread {
+            if self.unread > self.config.max_unread {
                 return false;
             }
             let Some(message) = self.association.read(now, stream) else { return true };
-            // Many small messages must not cost more than few large ones.
-            taken = taken.saturating_add(message.payload.len()).saturating_add(size_of::<Message>());
             self.keep(now, id, message);
         }
     }
@@ -282,6 +285,11 @@ impl Channels {
 /// What a message counts that is kept for a channel not yet open, so that many small ones are bounded too.
 fn early_charge(message: &sctp::Message) -> usize {
     message.payload.len().saturating_add(size_of::<sctp::Message>())
+}
+
+/// What a message counts that was taken from the association and not read.
+pub(super) fn unread_charge(message: &Message) -> usize {
+    message.payload.len().saturating_add(size_of::<Message>())
 }
 
 impl Channel {

@@ -304,6 +304,34 @@ fn names_stay_within_their_bound() {
 }
 
 #[test]
+fn what_comes_right_behind_openings_stays_within_its_bound() {
+    let mut config = Config { max_unread: 5000, ..Config::default() };
+    config.sctp.receive_window = 30_000;
+    config.sctp.max_message = 1000;
+    let mut pair = world(config);
+    pair.b.reads = false;
+    for stream in (0..1000).step_by(2) {
+        send(&mut pair, stream, 50, OPEN);
+        send(&mut pair, stream, 53, &[1; 1000]);
+    }
+    pair.run_for(Duration::from_secs(60));
+    // The rest waits in the window (which is a little larger than asked for), or with the sender.
+    let used = pair.b.channels.association().stats().receive_buffer_used;
+    assert!((60_000..140_000).contains(&used), "{used}");
+    assert!(pair.a.association.buffered_amount(998) > 0);
+    pair.b.reads = true;
+    let mut read = 0;
+    pair.expect("all messages", LONG, |pair| {
+        for id in pair.b.incoming() {
+            pair.b.read_all(id);
+        }
+        read = pair.b.received.values().map(Vec::len).sum();
+        read == 500
+    });
+    assert_eq!(pair.b.incoming().len(), 500);
+}
+
+#[test]
 fn resets_of_streams_that_nobody_uses_end_after_one_answer() {
     let mut pair = world(Config::default());
     for round in 0..3 {
