@@ -370,12 +370,20 @@ impl Channel {
         lock(&self.state).inbox_cost
     }
 
-    /// Takes what waits in the inbox, for listeners that were added after it came.
-    pub(crate) fn take_inbox(&self) -> VecDeque<Message> {
-        let mut state = lock(&self.state);
-        state.inbox_cost = 0;
-        state.throttled = false;
-        std::mem::take(&mut state.inbox)
+    /// Gives to listeners what came before there were any.
+    pub(crate) fn dispatch_inbox(&self) {
+        if self.messages.is_empty() {
+            return;
+        }
+        let inbox = {
+            let mut state = lock(&self.state);
+            state.inbox_cost = 0;
+            state.throttled = false;
+            std::mem::take(&mut state.inbox)
+        };
+        for message in inbox {
+            self.messages.dispatch(&message);
+        }
     }
 
     pub(crate) fn set_open(&self, stream: Option<u16>) {
@@ -426,6 +434,10 @@ impl Channel {
         }
         self.emit(&ChannelEvent::Close);
         self.subscribers.end();
+        self.remove_listeners();
+    }
+
+    fn remove_listeners(&self) {
         self.events.clear();
         self.messages.clear();
     }
@@ -548,7 +560,7 @@ impl DataChannel {
         kind: ChannelEventKind<P>,
         mut listener: impl FnMut(&P) + Send + 'static,
     ) -> Listener {
-        match kind.source {
+        let added = match kind.source {
             ChannelSource::Event(select) => self.channel.events.add(move |event| {
                 if let Some(payload) = select(event) {
                     listener(payload);
@@ -560,7 +572,13 @@ impl DataChannel {
                 self.channel.mark();
                 added
             }
+        };
+        if self.ready_state() == DataChannelState::Closed {
+            // What has arrived is all that can still be heard.
+            self.channel.dispatch_inbox();
+            self.channel.remove_listeners();
         }
+        added
     }
 
     /// All events but messages, as they happen from now on.

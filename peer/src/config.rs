@@ -76,6 +76,9 @@ pub struct Config {
     pub mtu: usize,
 }
 
+/// What every IPv6 path carries is 1280 bytes, and every IPv4 path 576 with its headers; less makes no sense.
+const MIN_MTU: usize = 548;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -170,6 +173,12 @@ impl StunServer {
 impl Config {
     /// The part of it that concerns the protocols.
     pub(crate) fn session(&self) -> Result<session::Config, Error> {
+        if self.ports.is_empty() {
+            return Err(Error::Config(format!("`ports` is empty: {:?} ends before it starts", self.ports)));
+        }
+        if self.mtu < MIN_MTU {
+            return Err(Error::Config(format!("`mtu` is {}, and must be at least {MIN_MTU}", self.mtu)));
+        }
         let identity = match &self.identity {
             Some(identity) => identity.clone(),
             None => Identity::generate().map_err(|error| Error::Identity(error.to_string()))?,
@@ -178,7 +187,8 @@ impl Config {
         config.mtu = self.mtu;
         config.ice.gathering_timeout = self.gathering_timeout;
         config.ice.max_hosts = config.ice.max_hosts.max(self.max_sockets);
-        config.close_timeout = self.close_timeout;
+        // The driver has the same deadline, which begins earlier: it is to be the first to come.
+        config.close_timeout = self.close_timeout.saturating_add(Duration::from_millis(100));
         config.key_log.clone_from(&self.key_log);
         config.channels.max_channels = self.max_channels;
         config.channels.sctp.max_message = self.max_message_size;

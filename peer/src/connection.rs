@@ -160,6 +160,7 @@ impl Shared {
             registry.channels.clear();
             registry.acceptors.take()
         };
+        self.signal.end();
         self.ended.send_replace(Some(ended));
         acceptors.wake();
         self.subscribers.end();
@@ -423,11 +424,15 @@ impl PeerConnection {
         mut listener: impl FnMut(&P) + Send + 'static,
     ) -> Listener {
         let select = kind.select;
-        self.shared().listeners.add(move |event| {
+        let added = self.shared().listeners.add(move |event| {
             if let Some(payload) = select(event) {
                 listener(payload);
             }
-        })
+        });
+        if self.shared().ended.borrow().is_some() {
+            self.shared().listeners.clear();
+        }
+        added
     }
 
     /// All events as they happen from now on.

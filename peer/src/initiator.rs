@@ -1,6 +1,6 @@
 //! The peer that begins.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::channel::ChannelOptions;
 use crate::config::Config;
@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::sync::lock;
 
 /// The peer that makes the offer: it creates a data channel, offers it, and processes the answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Initiator {
     connection: PeerConnection,
-    progress: Mutex<Progress>,
+    progress: Arc<Mutex<Progress>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Initiator {
     ///
     /// Those of [`PeerConnection::new`].
     pub fn new(config: Config) -> Result<Self, Error> {
-        Ok(Self { connection: PeerConnection::new(config)?, progress: Mutex::new(Progress::New) })
+        Ok(Self { connection: PeerConnection::new(config)?, progress: Arc::new(Mutex::new(Progress::New)) })
     }
 
     /// Creates an ordered, reliable data channel with this label and an offer for it, to be sent to the receiver.

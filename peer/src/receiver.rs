@@ -1,6 +1,6 @@
 //! The peer that answers.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::config::Config;
 use crate::connection::PeerConnection;
@@ -11,10 +11,10 @@ use crate::sync::lock;
 
 /// The peer that processes an offer and answers it; its channels come as
 /// [`crate::event::DATA_CHANNEL`] or from [`PeerConnection::accept_data_channel`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Receiver {
     connection: PeerConnection,
-    answer: Mutex<Option<SessionDescription>>,
+    answer: Arc<Mutex<Option<SessionDescription>>>,
 }
 
 impl Receiver {
@@ -24,7 +24,7 @@ impl Receiver {
     ///
     /// Those of [`PeerConnection::new`].
     pub fn new(config: Config) -> Result<Self, Error> {
-        Ok(Self { connection: PeerConnection::new(config)?, answer: Mutex::new(None) })
+        Ok(Self { connection: PeerConnection::new(config)?, answer: Arc::default() })
     }
 
     /// Processes the initiator's offer and returns the answer, to be sent back. It is complete, candidates inside,

@@ -53,6 +53,7 @@ pub(crate) struct Signal {
 struct SignalState {
     dirty: Vec<Arc<Channel>>,
     close: bool,
+    ended: bool,
     waker: Option<Waker>,
 }
 
@@ -61,6 +62,10 @@ impl Signal {
     pub(crate) fn mark(&self, channel: Arc<Channel>) {
         let waker = {
             let mut state = lock(&self.state);
+            if state.ended {
+                // Nobody would take it out again, and it holds this signal.
+                return;
+            }
             state.dirty.push(channel);
             state.waker.take()
         };
@@ -75,6 +80,16 @@ impl Signal {
             state.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The driver has ended.
+    pub(crate) fn end(&self) {
+        let dirty = {
+            let mut state = lock(&self.state);
+            state.ended = true;
+            std::mem::take(&mut state.dirty)
+        };
+        drop(dirty);
     }
 
     /// Exchanges the list of marked channels for an empty one that keeps its capacity, and tells whether to close.

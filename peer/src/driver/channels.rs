@@ -95,9 +95,8 @@ impl Driver {
             },
         };
         let Some(entry) = self.channels.entries.get_mut(&id) else {
-            // Closed meanwhile; what waits in the inbox may still be wanted by a new listener.
+            // Closed meanwhile.
             channel.unmark();
-            dispatch_inbox(channel);
             return;
         };
         let (bytes, close) = channel.take_outbox(&mut entry.pending);
@@ -185,7 +184,7 @@ impl Driver {
                 entry.is_readable = false;
                 return false;
             }
-            dispatch_inbox(&entry.channel);
+            entry.channel.dispatch_inbox();
             for _ in 0..MESSAGES_PER_TURN {
                 let Some(message) = read() else {
                     entry.is_readable = false;
@@ -244,7 +243,7 @@ impl Driver {
     fn handle_closed(&mut self, now: Instant, id: ChannelId, error: Option<Error>) {
         let Some(mut entry) = self.channels.entries.remove(&id) else { return };
         hand_over(&mut self.session, now, id, &entry.channel);
-        let left = if error.is_some() || entry.error.is_some() {
+        let left = if error.is_some() || entry.error.is_some() || self.is_late(now) {
             // The session has thrown away what it had: as much as was last told.
             entry.channel.buffered()
         } else {
@@ -282,22 +281,13 @@ impl Driver {
     }
 }
 
-/// Gives to listeners what came before there were any.
-fn dispatch_inbox(channel: &Channel) {
-    if !channel.messages.is_empty() {
-        for message in channel.take_inbox() {
-            channel.messages.dispatch(&message);
-        }
-    }
-}
-
 /// Everything that arrived, however much the application has room for: the receive window has bounded it.
 fn hand_over(session: &mut session::Session, now: Instant, id: ChannelId, channel: &Channel) {
     let rest = std::iter::from_fn(|| session.read(now, id).map(Message::from));
     if channel.messages.is_empty() {
         channel.deliver_all(rest);
     } else {
-        dispatch_inbox(channel);
+        channel.dispatch_inbox();
         rest.for_each(|message| channel.messages.dispatch(&message));
     }
 }

@@ -63,6 +63,7 @@ pub(crate) struct Driver {
     reason: Option<Arc<str>>,
     /// Bytes of channels that closed before they could be delivered.
     unsent: usize,
+    has_finished: bool,
 }
 
 /// Where the connection stands between its making and its end.
@@ -110,6 +111,7 @@ impl Driver {
             life: Life::Open,
             reason: None,
             unsent: 0,
+            has_finished: false,
             shared,
         })
     }
@@ -148,7 +150,7 @@ impl Driver {
         self.advance_close(now);
         self.handle_events(now);
         self.transmit(now);
-        self.session.is_closed() && self.blocked.is_empty()
+        self.session.is_closed()
     }
 
     fn handle_commands(&mut self, now: Instant) {
@@ -185,12 +187,20 @@ impl Driver {
     fn advance_close(&mut self, now: Instant) {
         match self.life {
             Life::Open => {}
-            Life::Flushing { deadline } if self.channels.is_flushed() || now >= deadline => {
+            Life::Flushing { deadline } if self.channels.is_flushed() || self.is_late(now) => {
                 self.life = Life::Closing { deadline };
                 self.session.close(now);
             }
-            Life::Closing { deadline } if now >= deadline && !self.session.is_closed() => self.session.abort(now),
+            Life::Closing { .. } if self.is_late(now) && !self.session.is_closed() => self.session.abort(now),
             Life::Flushing { .. } | Life::Closing { .. } => {}
+        }
+    }
+
+    /// Whether closing has taken too long, and is now done by force.
+    fn is_late(&self, now: Instant) -> bool {
+        match self.life {
+            Life::Open => false,
+            Life::Flushing { deadline } | Life::Closing { deadline } => now >= deadline,
         }
     }
 
@@ -313,7 +323,7 @@ impl Driver {
     }
 
     /// The end: what arrived is handed over, whoever waits is told, and sockets close with the driver.
-    fn finish(mut self, now: Instant) {
+    fn finish(&mut self, now: Instant) {
         self.handle_events(now);
         self.close_channels(now);
         let ended = Ended { reason: self.reason.take(), unsent: self.unsent };
@@ -326,5 +336,16 @@ impl Driver {
         }
         // Late calls find the queue closed, and are told why.
         self.shared.end(ended);
+        self.has_finished = true;
+    }
+}
+
+impl Drop for Driver {
+    /// A runtime that shuts down drops its tasks wherever they wait; handles may live on in another one.
+    fn drop(&mut self) {
+        if !self.has_finished {
+            self.reason = Some("its task was stopped".into());
+            self.finish(Instant::now());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Closing: what was accepted is delivered, by whichever way it ends.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use visavis::{ChannelOptions, Config, DataChannelState, Error, Initiator, Message, PeerConnectionState, event};
@@ -141,16 +142,52 @@ async fn the_end_removes_listeners_and_what_they_hold() {
     // Listeners that hold handles of their own connection would keep it alive, if they outlived its end.
     let held = pair.here.clone();
     pair.here.add_event_listener(event::MESSAGE, move |message| drop(held.try_send(message.clone())));
-    let witness = std::sync::Arc::new(());
+    let witness = Arc::new(());
     let holding = (witness.clone(), pair.initiator.peer_connection().clone());
     pair.initiator.peer_connection().add_event_listener(event::CONNECTION_STATE_CHANGE, move |_| drop(holding.clone()));
     within(pair.receiver.peer_connection().close()).await.unwrap();
     within(pair.initiator.peer_connection().closed()).await;
     within(async {
         // The very last of it happens on the connection's task.
-        while std::sync::Arc::strong_count(&witness) > 1 {
+        while Arc::strong_count(&witness) > 1 {
             tokio::task::yield_now().await;
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_after_the_end_hears_what_arrived_and_is_not_kept() {
+    let pair = Pair::new().await;
+    within(pair.here.send("last words")).await.unwrap();
+    within(pair.initiator.peer_connection().close()).await.unwrap();
+    within(pair.receiver.peer_connection().closed()).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (hearing, held) = (heard.clone(), (pair.there.clone(), pair.receiver.peer_connection().clone()));
+    pair.there.add_event_listener(event::MESSAGE, move |message| {
+        let _hold = &held;
+        hearing.lock().unwrap().push(message.clone());
+    });
+    let hearing = heard.clone();
+    pair.receiver.peer_connection().add_event_listener(event::NEGOTIATION_NEEDED, move |()| {
+        hearing.lock().unwrap().clear();
+    });
+    assert_eq!(*heard.lock().unwrap(), [Message::from("last words")]);
+    assert_eq!(Arc::strong_count(&heard), 1, "no listener is left");
+}
+
+#[test]
+fn handles_outlive_the_runtime_of_their_connection() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (other, pair) = (runtime(), {
+        let stopped = runtime();
+        stopped.block_on(Pair::new())
+        // Here the runtime is dropped, and the tasks of both peers with it.
+    });
+    other.block_on(async {
+        assert_eq!(within(pair.there.recv()).await, None);
+        let error = within(pair.here.send("nobody is there")).await.unwrap_err();
+        assert!(error.to_string().contains("its task was stopped"), "{error}");
+        within(pair.receiver.peer_connection().close()).await.unwrap();
+    });
 }

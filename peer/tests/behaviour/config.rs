@@ -49,6 +49,16 @@ async fn urls_that_are_none_are_refused() {
 }
 
 #[tokio::test]
+async fn settings_that_cannot_work_are_refused() {
+    #[expect(clippy::reversed_empty_ranges, reason = "that is the mistake")]
+    let ports = 2000..=1000;
+    let error = Initiator::new(Config { ports, ..config() }).unwrap_err();
+    assert!(error.to_string().contains("`ports` is empty: 2000..=1000"), "{error}");
+    let error = Initiator::new(Config { mtu: 100, ..config() }).unwrap_err();
+    assert!(error.to_string().contains("`mtu` is 100"), "{error}");
+}
+
+#[tokio::test]
 async fn sockets_keep_to_their_ports() {
     // A stretch of ports that is probably free; whatever is taken is stepped over.
     let ports = 42_600..=42_699;
