@@ -10,6 +10,30 @@ pub struct Route {
     pub remote: SocketAddr,
 }
 
+impl Route {
+    /// Link-local addresses of IPv6 belong to an interface, which sockets tell by a scope id, and candidates and STUN do
+    /// not tell at all. Inside, remote addresses have none.
+    pub(crate) fn without_scope(self) -> Self {
+        Self { local: self.local, remote: without_scope(self.remote) }
+    }
+
+    /// For sockets: the remote address is on the interface of the local one.
+    pub(crate) fn with_scope(self) -> Self {
+        match (self.local, self.remote) {
+            (SocketAddr::V6(local), SocketAddr::V6(mut remote)) if remote.ip().is_unicast_link_local() => {
+                remote.set_scope_id(local.scope_id());
+                Self { remote: remote.into(), ..self }
+            }
+            (SocketAddr::V4(_) | SocketAddr::V6(_), _) => self,
+        }
+    }
+}
+
+/// An address as candidates and STUN tell it.
+pub(crate) const fn without_scope(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port())
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

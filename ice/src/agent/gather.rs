@@ -4,6 +4,7 @@ use super::Agent;
 use super::check::sent_now;
 use super::state::earliest;
 use super::transmit::Outgoing;
+use crate::event::without_scope;
 use crate::{CandidateKind, ConnectionState, Event, GatheringState, Route, priority};
 use rand::RngExt;
 use std::net::SocketAddr;
@@ -87,6 +88,7 @@ impl Agent {
     /// Adds a STUN server, which is asked from every host of its family. Beyond `Config::max_stun_servers`, and a
     /// second time, it is ignored.
     pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr) {
+        let server = without_scope(server);
         let is_full = self.gathering.servers.len() >= self.config.max_stun_servers;
         let is_closed = self.state == ConnectionState::Closed;
         if is_full || is_closed || server.port() == 0 || self.gathering.servers.contains(&server) {

@@ -2,6 +2,7 @@
 
 use super::Agent;
 use super::restart::Generation;
+use crate::event::without_scope;
 use crate::{Candidate, CandidateAddress, CandidateKind, Event, GatheringState, Route, Transport, priority};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -98,7 +99,7 @@ impl Locals {
         let preference = self.host(base)?.preference;
         let is_known =
             self.reflexive.iter().any(|each| each.base == base && each.candidate.address.ip() == Some(mapped));
-        if mapped == base || is_known || self.hosts.len() + self.reflexive.len() >= limit {
+        if mapped == without_scope(base) || is_known || self.hosts.len() + self.reflexive.len() >= limit {
             return None;
         }
         let candidate = self.make(kind, mapped, (base, preference), server);

@@ -1,4 +1,9 @@
 //! The agent: its parts, and the methods that all state machines of this workspace share.
+//!
+//! Who looks for a behaviour finds it in the file of its procedure: `local` (host candidates), `gather` (STUN servers),
+//! `remote` (what signalling brings), `checklist` (pairs), `check` (which check is sent when), `response` (what its
+//! answer means), `respond` (the peer's checks), `nominate` (the choice of a pair), `consent`, `restart`, `state` (what
+//! is told about it all) and `transmit` (how messages become bytes).
 
 mod check;
 mod checklist;
@@ -56,6 +61,8 @@ pub struct Agent {
     next_triggered: Instant,
     outgoing: VecDeque<Outgoing>,
     events: VecDeque<Event>,
+    /// Where data goes, found once per input, so that asking for it with every datagram costs nothing.
+    active: Option<Route>,
     /// The earliest moment at which anything is to be done, so that asking for it costs nothing.
     deadline: Option<Instant>,
     totals: crate::Totals,
@@ -84,6 +91,7 @@ impl Agent {
             next_triggered: now,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
+            active: None,
             deadline: None,
             totals: crate::Totals::default(),
             drops: crate::Drops::default(),
@@ -121,14 +129,14 @@ impl Agent {
         let length = datagram.len() as u64;
         self.totals.datagrams_received += 1;
         self.totals.bytes_received += length;
-        let route = Route { local, remote };
+        let route = Route { local, remote }.without_scope();
         let Ok(message) = Message::decode(datagram) else {
             self.drops.malformed += 1;
             debug!(?route, "dropped: not a STUN message");
             return;
         };
         // Checks have it always (RFC 8445, section 7.2.4), answers of STUN servers may lack it.
-        if message.check_fingerprint().is_err() && (message.has_fingerprint() || !self.is_server(remote)) {
+        if message.check_fingerprint().is_err() && (message.has_fingerprint() || !self.is_server(route.remote)) {
             self.drops.fingerprint += 1;
             debug!(?route, "dropped: no fingerprint, or a wrong one");
             return;
@@ -185,19 +193,21 @@ impl Agent {
     /// Where application data goes now: the selected pair; before one is selected the best that works; during a
     /// restart the pair of the generation before. `None` when there is no consent to send (RFC 7675).
     #[must_use]
-    pub fn route(&self) -> Option<Route> {
-        let pair = self.active_generation().active();
-        pair.map(|pair| pair.route).filter(|_| self.state != ConnectionState::Closed)
+    pub const fn route(&self) -> Option<Route> {
+        self.active
     }
 
     /// Whether data from this route is to be accepted: a check succeeded on it in either direction, each of which
     /// proves a password that only the two sides know.
     #[must_use]
     pub fn is_valid(&self, route: Route) -> bool {
+        let is_active = self.active == Some(route.with_scope());
+        let route = route.without_scope();
         let proven = |generation: &Generation| {
             generation.pairs.get(route).is_some_and(|pair| pair.is_valid || pair.has_been_checked)
         };
-        proven(&self.current)
+        is_active
+            || proven(&self.current)
             || self.previous.as_ref().is_some_and(proven)
             || self.lingering.contains(&route)
             || self.current.early.iter().any(|early| early.route == route)
@@ -236,6 +246,7 @@ impl Agent {
         self.lingering.clear();
         self.retired.clear();
         self.current.clear();
+        self.active = None;
         self.deadline = None;
         self.state = ConnectionState::Closed;
         self.push_event(Event::State(ConnectionState::Closed));
@@ -264,6 +275,7 @@ impl Agent {
         self.give_up(now);
         self.update_gathering();
         self.update_state(now);
+        self.active = self.active_generation().active().map(|pair| pair.route.with_scope());
         self.deadline = self.next_deadline(now);
     }
 

@@ -48,7 +48,7 @@ impl Agent {
             ConnectionState::Failed
         } else if self.current.was_connected {
             ConnectionState::Disconnected
-        } else if self.current.remote.is_some() || self.current.number > 0 {
+        } else if self.current.remote.is_some() || self.state != ConnectionState::New {
             ConnectionState::Checking
         } else {
             ConnectionState::New

@@ -90,7 +90,7 @@ impl Agent {
                 let length = buf.len().saturating_sub(start) as u64;
                 self.count_sent(&outgoing, route, length);
                 trace!(?route, length, "sent");
-                return Some(route);
+                return Some(route.with_scope());
             }
             buf.truncate(start);
         }

@@ -73,6 +73,17 @@ fn a_failed_connection_is_repaired_by_a_restart() {
 }
 
 #[test]
+fn a_restart_before_anything_else_is_no_progress() {
+    let mut script = Script::unintroduced(Config::default());
+    let now = script.now;
+    script.agent.restart(now, fresh(1));
+    assert_eq!(script.agent.state(), ConnectionState::New);
+    let (now, peer) = (script.now, script.peer.clone());
+    script.agent.set_remote(now, peer, false);
+    script.connect();
+}
+
+#[test]
 fn all_candidates_are_told_again_with_the_new_fragment() {
     let mut script = Script::new(Config::default());
     let now = script.now;

@@ -43,12 +43,15 @@ impl Script {
 
     /// The agent does not know its peer's credentials yet.
     pub(crate) fn unintroduced(config: Config) -> Self {
+        Self::between(config, address("192.0.2.1:1000"), address("198.51.100.2:2000"))
+    }
+
+    pub(crate) fn between(config: Config, local: SocketAddr, remote: SocketAddr) -> Self {
         let now = sim::start();
         let mut agent = Agent::new(config, now, sim::seed_bytes(1, 1));
-        let local = address("192.0.2.1:1000");
         assert!(agent.add_host(now, local));
         let peer = Credentials { ufrag: "peer".into(), pwd: "peer-password-of-24-chars".replace('-', "+") };
-        Self { agent, now, local, remote: address("198.51.100.2:2000"), peer, transactions: 0 }
+        Self { agent, now, local, remote, peer, transactions: 0 }
     }
 
     pub(crate) fn route(&self) -> Route {

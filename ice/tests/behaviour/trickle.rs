@@ -129,6 +129,21 @@ fn link_local_addresses_are_paired_with_their_like_only() {
 }
 
 #[test]
+fn link_local_addresses_keep_the_scope_that_sockets_need() {
+    let (local, remote) = (address("[fe80::1%7]:1000"), address("[fe80::2%7]:2000"));
+    let mut script = Script::between(Config::default(), local, remote);
+    let (now, peer) = (script.now, script.peer.clone());
+    script.agent.set_remote(now, peer, false);
+    let line = "candidate:1 1 udp 9 fe80::2 2000 typ host";
+    script.agent.add_remote_candidate(now, line.parse().expect(line));
+    script.connect();
+    assert_eq!(script.agent.route(), Some(Route { local, remote }));
+    assert!(script.agent.is_valid(Route { local, remote }));
+    let (local, _) = script.agent.selected().expect("selected");
+    assert_eq!(local.kind, ice::CandidateKind::Host, "the peer sees the address, and no scope");
+}
+
+#[test]
 fn many_addresses_on_both_sides_connect_at_the_pace_of_one() {
     for seed in sim::seeds(20) {
         let net = Network::new(seed);
