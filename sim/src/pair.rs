@@ -3,6 +3,8 @@ use crate::link::{Pipe, flip};
 use crate::seeds::rng;
 use crate::watch::{Log, Meter, Way, poll_checked};
 use crate::{Budget, Counts, Entry, Fate, Link, start};
+use rand::RngExt;
+use rand::rngs::StdRng;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -77,6 +79,7 @@ pub struct Pair<A, B = A> {
     on_the_way: Schedule<(Side, Vec<u8>)>,
     budget: Budget,
     hook: Option<Hook>,
+    early: (f64, StdRng),
     buf: Vec<u8>,
     log: Log,
 }
@@ -102,6 +105,7 @@ impl<A: Endpoint, B: Endpoint> Pair<A, B> {
             on_the_way: Schedule::new(),
             budget: Budget::default(),
             hook: None,
+            early: (0.0, rng(seed, 0xe)),
             buf: Vec::new(),
             log: Log::new(seed),
         }
@@ -121,6 +125,12 @@ impl<A: Endpoint, B: Endpoint> Pair<A, B> {
     /// Changes the work that a run may take.
     pub const fn set_budget(&mut self, budget: Budget) {
         self.budget = budget;
+    }
+
+    /// Has `handle_timeout` be called before its time with this probability, per endpoint and step. Calls that come early
+    /// have to do nothing, so a run that goes well without them goes well with them.
+    pub fn wake_early(&mut self, probability: f64) {
+        self.early.0 = probability.clamp(0.0, 1.0);
     }
 
     /// Shows each datagram to `hook` before it enters the link: the time, who sends it, and its bytes, which may be
@@ -300,9 +310,14 @@ impl<A: Endpoint, B: Endpoint> Pair<A, B> {
             }
         }
         for side in [Side::A, Side::B] {
-            if self.poll_timeout(side).is_some_and(|timeout| timeout <= to) {
+            let (probability, rng) = &mut self.early;
+            let is_early = *probability > 0.0 && rng.random_bool(*probability);
+            let is_due = self.poll_timeout(side).is_some_and(|timeout| timeout <= to);
+            if is_due {
                 let budget = self.budget;
                 self.meter(side).wake(to, budget, &side);
+            }
+            if is_due || is_early {
                 match side {
                     Side::A => self.a.handle_timeout(to),
                     Side::B => self.b.handle_timeout(to),

@@ -159,3 +159,42 @@ fn waiting_ends_at_the_limit_or_as_soon_as_it_is_done() {
     assert!(pair.run_until(Duration::from_secs(10), |pair| pair.b.received == 5));
     assert_eq!(pair.elapsed(), Duration::from_secs(4));
 }
+
+/// Counts how often it is woken, and how often that was too early.
+#[derive(Default)]
+struct Sleeper {
+    due: Option<Instant>,
+    woken: u32,
+    woken_early: u32,
+}
+
+impl Endpoint for Sleeper {
+    fn handle_datagram(&mut self, _: Instant, _: &mut [u8]) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        match self.due.filter(|due| *due <= now) {
+            Some(_) => {
+                self.woken += 1;
+                self.due = Some(now + Duration::from_secs(1));
+            }
+            None => self.woken_early += 1,
+        }
+    }
+    fn poll_transmit(&mut self, _: Instant, _: &mut Vec<u8>) -> bool {
+        false
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+}
+
+#[test]
+fn early_calls_come_only_when_asked_for() {
+    for (probability, expected) in [(0.0, 0..1), (0.5, 20..80)] {
+        let first = Sleeper { due: Some(sim::start()), ..Sleeper::default() };
+        let mut pair = Pair::new(1, Link::default(), first, Sleeper::default());
+        pair.wake_early(probability);
+        pair.run_for(Duration::from_secs(100));
+        assert_eq!((pair.a.woken, pair.a.woken_early, pair.b.woken), (101, 0, 0));
+        assert!(expected.contains(&pair.b.woken_early), "{}", pair.b.woken_early);
+    }
+}

@@ -3,7 +3,7 @@
 use crate::common::{LONG, Peer, channel, connected, connected_with, lan};
 use sim::{Link, Pair};
 use std::time::Duration;
-use visavis_datachannel::{ChannelId, Config, Message, Options, Reliability, SendErrorReason, Traffic};
+use visavis_datachannel::{ChannelId, Config, Event, Message, Options, Reliability, SendErrorReason, Traffic, sctp};
 
 #[test]
 fn text_bytes_and_nothing_arrive_as_what_they_are() {
@@ -63,6 +63,20 @@ fn without_a_limit_even_more_than_the_send_buffer_passes() {
     let error = pair.a.channels.send(now, a, Message::binary(vec![1; 200_000])).unwrap_err();
     assert!(matches!(error.reason, SendErrorReason::Full { .. }), "not two of them");
     pair.expect("the message", LONG, |pair| pair.b.received(b) == [Message::binary(vec![1; 200_000])]);
+}
+
+#[test]
+fn a_message_larger_than_this_side_accepts_ends_the_association() {
+    let config = Config { remote_max_message: Some(0), ..Config::default() };
+    let mut pair = connected_with(4, lan(), config, Config::default());
+    let (a, b) = channel(&mut pair, Options::new("too large"));
+    pair.a.send(a, vec![1; 256 * 1024]);
+    pair.expect("the message", LONG, |pair| pair.b.received(b).len() == 1);
+    pair.a.send(a, vec![1; 256 * 1024 + 1]);
+    pair.expect("the end", LONG, |pair| pair.a.is_closed(a) && pair.b.is_closed(b));
+    assert!(matches!(pair.b.events.last(), Some(Event::Disconnected(sctp::Closed::ProtocolViolation(_)))));
+    assert!(matches!(pair.a.events.last(), Some(Event::Disconnected(sctp::Closed::PeerAborted { .. }))));
+    assert_eq!(pair.b.received(b).len(), 1);
 }
 
 /// Sends `count` numbered messages at a pace over a lossy link, and returns what arrived, in its order.

@@ -80,6 +80,7 @@ fn three_hundred_bad_links() {
     for seed in sim::seeds(300) {
         let mut rng = sim::rng(seed, 77);
         let mut pair: Pair<Peer> = connecting(seed, Link::rough(seed), Config::default(), Config::default());
+        pair.wake_early(if seed % 2 == 0 { 0.2 } else { 0.0 });
         let sent_by_a = act(&mut pair.a, "a", &mut rng);
         let sent_by_b = act(&mut pair.b, "b", &mut rng);
         pair.expect("the delivery of all messages", Duration::from_secs(300), |pair| {
