@@ -10,7 +10,8 @@ pub enum OpenError {
         /// Its length in bytes.
         length: usize,
     },
-    /// Stream identifier 65,535 does not exist (RFC 8832, section 5.1 of the W3C interface's counting: 0 to 65,534).
+    /// Stream identifier 65,535 does not exist: an association has at most 65,535 streams, numbered from 0 (RFC 9260,
+    /// section 3.3.2).
     #[error("stream identifier {0} cannot be used; the highest is 65534")]
     InvalidStream(u16),
     /// Another channel has this stream identifier.
