@@ -19,7 +19,7 @@ const LARGEST: usize = 20_000;
 const MOST_HELD: usize = 2 * (LARGEST + (64 << 10)) + LARGEST;
 const STEPS: usize = 300;
 /// Packets that one side may send without any new input.
-const BURST: usize = 500;
+const BURST: usize = 2000;
 /// Packets kept for later.
 const KEPT: usize = 200;
 

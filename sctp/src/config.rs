@@ -23,7 +23,8 @@ pub struct Config {
     pub outbound_streams: u16,
     /// Streams to receive on. Default 65,535.
     pub inbound_streams: u16,
-    /// The retransmission timeout before anything has been measured. Default 1 s.
+    /// The retransmission timeout before anything has been measured; see also
+    /// [`set_rtt`](crate::Association::set_rtt). Default 1 s.
     pub rto_initial: Duration,
     /// The least retransmission timeout. RFC 9260 recommends 1 s; the default is 400 ms, which still exceeds the
     /// 200 ms that a peer may delay an acknowledgement by, and repairs losses at the end of a burst sooner.

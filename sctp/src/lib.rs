@@ -18,6 +18,8 @@
 //! - Interleaving of messages (I-DATA, RFC 8260), path MTU discovery (RFC 8899) and checksums of zero (RFC 9653): later.
 //! - Resetting TSNs and adding streams (RFC 6525): denied. All 65,535 streams exist from the start and cost nothing.
 //! - Partial delivery: a message is read whole.
+//! - Max.Burst (RFC 9260, section 6.1, D): here one acknowledgement may answer many packets, and a limit per
+//!   acknowledgement would starve the path. A window that has been idle decays instead (7.2.1).
 //!
 //! # Use
 //!

@@ -49,12 +49,7 @@ fn any_one_lost_packet_of_the_handshake_is_repaired() {
 
 #[test]
 fn a_known_round_trip_time_shortens_the_repair() {
-    let mut pair = strangers(
-        1,
-        Link::delay(Duration::from_millis(10)),
-        Config { rto_min: Duration::from_millis(50), ..Config::default() },
-        Config::default(),
-    );
+    let mut pair = strangers(1, Link::delay(Duration::from_millis(10)), Config::default(), Config::default());
     let count = AtomicUsize::new(0);
     pair.intercept(
         move |_, _, _| if count.fetch_add(1, Ordering::Relaxed) == 0 { Verdict::Drop } else { Verdict::Pass },
@@ -62,7 +57,7 @@ fn a_known_round_trip_time_shortens_the_repair() {
     pair.a.association.set_rtt(Duration::from_millis(20));
     pair.a.association.connect(sim::start());
     pair.expect("the handshake", SECOND, |pair| pair.a.has(&Event::Connected));
-    assert_eq!(pair.elapsed(), Duration::from_millis(60 + 40), "three round trips, then the handshake");
+    assert_eq!(pair.elapsed(), Duration::from_millis(50 + 40), "the least timeout, then the handshake");
 }
 
 #[test]
@@ -310,4 +305,21 @@ fn packets_for_no_association_are_answered_as_they_should() {
     ] {
         assert_eq!(answer_to(quiet), None, "{quiet:?}");
     }
+}
+
+#[test]
+fn what_was_queued_for_streams_that_the_peer_lacks_is_dropped() {
+    let few = Config { inbound_streams: 4, ..Config::default() };
+    let mut pair = strangers(1, Link::delay(Duration::from_millis(10)), Config::default(), few);
+    pair.a.queue(4, "nowhere to go", ORDERED);
+    pair.a.queue(3, "arrives", ORDERED);
+    pair.a.queue(9, pattern(5000, 0), ORDERED);
+    pair.a.pump(sim::start());
+    pair.a.association.connect(sim::start());
+    pair.run_for(SECOND);
+    assert_eq!(pair.b.payloads(3), ["arrives"]);
+    let stats = pair.a.association.stats();
+    assert_eq!((stats.messages_abandoned, stats.send_buffer_used), (2, 0));
+    let refused = pair.a.association.send(pair.now(), 4, message("x"), ORDERED);
+    assert!(matches!(refused, Err(sctp::SendError::NoSuchStream { streams: 4, .. })));
 }

@@ -90,8 +90,13 @@ impl Association {
             return;
         }
         tracing::debug!("connecting");
-        self.phase = Phase::CookieWait(CookieWait { due: true, attempts: 0, sent: Some(now), preservative: None });
-        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+        self.await_init_ack(now, None);
+    }
+
+    fn await_init_ack(&mut self, now: Instant, preservative: Option<u32>) {
+        let timeout = self.outbound.rto.handshake();
+        self.phase = Phase::CookieWait(CookieWait { due: true, attempts: 0, timeout, sent: Some(now), preservative });
+        self.timers.start(Timer::Init, Some(now + timeout));
     }
 
     /// What we announce in INIT and INIT ACK.
@@ -141,7 +146,7 @@ impl Association {
             self.stats.malformed += 1;
             return;
         }
-        let offer = Offer::read(init.parameters, self.config.max_packet / 2);
+        let offer = Offer::read(init.parameters, self.config.max_packet / 4);
         let wrong = if offer.host_name {
             Some(code::UNRESOLVABLE_ADDRESS)
         } else if init.a_rwnd < LEAST_WINDOW || init.outbound_streams == 0 || init.inbound_streams == 0 {
@@ -207,7 +212,7 @@ impl Association {
             return;
         };
         let (sent, preserved) = (wait.sent, wait.preservative.is_some());
-        let offer = Offer::read(init.parameters, self.config.max_packet / 2);
+        let offer = Offer::read(init.parameters, self.config.max_packet / 4);
         let impossible = init.initiate_tag == 0
             || init.a_rwnd < LEAST_WINDOW
             || init.outbound_streams == 0
@@ -239,16 +244,18 @@ impl Association {
         };
         self.outbound.partial_reliability = offer.forward_tsn;
         self.outbound.set_peer_window(init.a_rwnd);
+        self.outbound.drop_streams_from(peer.outbound_streams, &mut self.stats);
         let mut complaint = Vec::new();
         if !offer.unrecognized.is_empty() {
             let mut causes = Vec::new();
             Cause { code: code::UNRECOGNIZED_PARAMETERS, value: &offer.unrecognized }.encode(&mut causes);
             Chunk::Error(Causes::new(&causes)).encode(&mut complaint);
         }
-        let echo =
-            CookieEchoed { due: true, attempts: 0, sent: Some(now), cookie: cookie.to_vec(), complaint, preserved };
+        let timeout = self.outbound.rto.handshake();
+        let cookie = cookie.to_vec();
+        let echo = CookieEchoed { due: true, attempts: 0, timeout, sent: Some(now), cookie, complaint, preserved };
         self.phase = Phase::CookieEchoed(echo, Box::new(peer));
-        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+        self.timers.start(Timer::Init, Some(now + timeout));
     }
 
     /// COOKIE ECHO opens the association, or tells a restart (sections 5.1.5 and 5.2.4). True if the rest of the
@@ -372,6 +379,9 @@ impl Association {
         self.schedule_heartbeat(now);
         self.events.push_back(Event::Connected);
         self.refuse_impossible_streams();
+        if let Some(peer) = self.phase.peer() {
+            self.outbound.drop_streams_from(peer.outbound_streams, &mut self.stats);
+        }
         if self.closing {
             self.shutdown(now);
         }
@@ -392,6 +402,7 @@ impl Association {
             peer.inbound.inherit(before.inbound);
         }
         self.local_tag = cookie.local_tag;
+        let waits_for_room = self.outbound.waits_for_room();
         self.outbound = Outbound::new(&self.config, cookie.local_initial_tsn);
         self.outbound.partial_reliability = cookie.forward_tsn;
         self.outbound.set_peer_window(cookie.peer_window);
@@ -403,6 +414,8 @@ impl Association {
         self.phase = Phase::Open(Stage::Established, peer);
         self.schedule_heartbeat(now);
         self.events.push_back(Event::Restarted);
+        // Nobody who waits for room waits for ever.
+        self.events.extend(waits_for_room.then_some(Event::Writable));
         true
     }
 
@@ -418,23 +431,24 @@ impl Association {
         let rtt = self.outbound.timeout().as_millis().min(60_000) as u32;
         let preservative = Some((staleness / 1000).saturating_add(rtt).saturating_add(1));
         self.outbound.cookie_echo_lost();
-        self.phase = Phase::CookieWait(CookieWait { due: true, attempts: 0, sent: Some(now), preservative });
-        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+        self.await_init_ack(now, preservative);
     }
 
     /// T1-init or T1-cookie (section 5.1).
     pub(super) fn on_init_timeout(&mut self, now: Instant) {
-        let attempts = match &mut self.phase {
+        let (attempts, timeout) = match &mut self.phase {
             Phase::CookieWait(wait) => {
                 (wait.due, wait.sent) = (true, None);
                 wait.attempts += 1;
-                wait.attempts
+                wait.timeout = self.outbound.rto.doubled(wait.timeout);
+                (wait.attempts, wait.timeout)
             }
             Phase::CookieEchoed(echo, _) => {
                 (echo.due, echo.sent) = (true, None);
                 echo.attempts += 1;
+                echo.timeout = self.outbound.rto.doubled(echo.timeout);
                 self.outbound.cookie_echo_lost();
-                echo.attempts
+                (echo.attempts, echo.timeout)
             }
             Phase::Idle | Phase::Open(..) | Phase::Ended(_) => return,
         };
@@ -442,8 +456,7 @@ impl Association {
             self.close(now, Closed::TimedOut);
             return;
         }
-        self.outbound.rto.back_off();
-        self.timers.start(Timer::Init, Some(now + self.outbound.timeout()));
+        self.timers.start(Timer::Init, Some(now + timeout));
     }
 
     /// Puts COOKIE ECHO into an empty packet if it is due; true if it was.

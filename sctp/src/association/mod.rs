@@ -103,7 +103,8 @@ impl Association {
 
     /// Queues a message. It may be sent before the association is open, and leaves when it is.
     ///
-    /// A message larger than the whole send buffer is taken when the buffer is empty.
+    /// A message larger than the whole send buffer is taken when the buffer is empty. What is queued before the
+    /// association is open for a stream that the peer turns out not to have is dropped and counted as abandoned.
     pub fn send(&mut self, now: Instant, stream: u16, message: Message, options: SendOptions) -> Result<(), SendError> {
         let streams = match &self.phase {
             Phase::Idle | Phase::CookieWait(_) => self.config.outbound_streams,
@@ -169,7 +170,10 @@ impl Association {
                 match timer {
                     Timer::Init => self.on_init_timeout(now),
                     Timer::Shutdown => self.on_shutdown_timeout(now),
-                    Timer::Guard => self.abort(now, "the shutdown took too long"),
+                    Timer::Guard => {
+                        self.send_abort(code::USER_INITIATED_ABORT, "the shutdown took too long");
+                        self.close(now, Closed::TimedOut);
+                    }
                     Timer::Retransmit => self.on_retransmit_timeout(now),
                     Timer::Sack => self.on_sack_timeout(),
                     Timer::Heartbeat => self.on_heartbeat_timeout(now),
@@ -211,8 +215,8 @@ impl Association {
         self.outbound.set_max_packet(self.config.max_packet);
     }
 
-    /// What another layer measured as the round-trip time of this path. It counts until the first own measurement, so
-    /// that a lost packet of the handshake costs a few round trips, not seconds.
+    /// What another layer measured as the round-trip time of this path, to be told before [`connect`](Self::connect).
+    /// It times the handshake, so that a lost packet costs a few round trips, not seconds.
     pub fn set_rtt(&mut self, rtt: Duration) {
         self.outbound.rto.hint(rtt);
     }

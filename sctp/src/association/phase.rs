@@ -1,6 +1,6 @@
 use super::reset::PeerResets;
 use crate::inbound::Inbound;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The state of an association (RFC 9260, section 4).
 ///
@@ -60,6 +60,8 @@ pub(super) struct CookieWait {
     /// INIT waits to be sent.
     pub(super) due: bool,
     pub(super) attempts: u32,
+    /// T1-init, doubled each time.
+    pub(super) timeout: Duration,
     /// When INIT was sent first, to measure the round trip; None once it had to be repeated.
     pub(super) sent: Option<Instant>,
     /// Milliseconds more of life to ask for, after the peer found our cookie stale.
@@ -71,6 +73,8 @@ pub(super) struct CookieWait {
 pub(super) struct CookieEchoed {
     pub(super) due: bool,
     pub(super) attempts: u32,
+    /// T1-cookie, doubled each time.
+    pub(super) timeout: Duration,
     pub(super) sent: Option<Instant>,
     pub(super) cookie: Vec<u8>,
     /// ERROR chunk about parameters of INIT ACK, goes with the first COOKIE ECHO.

@@ -166,6 +166,20 @@ impl Outbound {
         room
     }
 
+    /// Whether a message was refused for lack of room since there last was some.
+    pub(crate) const fn waits_for_room(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// The peer has fewer streams than we hoped for: what was queued on the others cannot be sent.
+    pub(crate) fn drop_streams_from(&mut self, limit: u16, stats: &mut Stats) {
+        // A message that has begun was begun for a peer that had its stream.
+        if self.queue.begun().is_none() {
+            stats.messages_abandoned += self.queue.drop_streams_from(limit);
+        }
+        self.tell_writable();
+    }
+
     pub(crate) fn push(&mut self, now: Instant, stream: u16, message: Message, options: SendOptions) {
         let limit = match options.reliability {
             Reliability::Reliable => Limit::default(),

@@ -143,6 +143,19 @@ impl Queue {
         stream.queue.push_back(Queued { payload, ppid, unordered, limit, begun: None });
     }
 
+    /// Drops all that is queued on streams from `limit` on; returns how many messages that were.
+    pub(crate) fn drop_streams_from(&mut self, limit: u16) -> u64 {
+        let dropped = self.streams.split_off(&limit);
+        self.turns.retain(|stream| *stream < limit);
+        let mut count = 0;
+        for message in dropped.values().flat_map(|stream| &stream.queue) {
+            self.charged -= message.payload.len() + OVERHEAD;
+            self.messages -= 1;
+            count += 1;
+        }
+        count
+    }
+
     /// Looks at the next message, dropping it if its time is over.
     pub(crate) fn head(&mut self, now: Instant) -> Head {
         let Some(message) = self.front() else { return Head::Empty };

@@ -3,12 +3,18 @@ use std::time::Duration;
 /// The clock granularity G of RFC 9260, section 6.3.1.
 const GRANULARITY: Duration = Duration::from_millis(1);
 
+/// Bounds of the first timeout of a handshake packet, once the round-trip time is known.
+const HANDSHAKE_MIN: Duration = Duration::from_millis(50);
+const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
+
 /// The retransmission timeout, from measured round trips (RFC 9260, section 6.3.1).
 #[derive(Debug)]
 pub(crate) struct Rto {
     min: Duration,
     max: Duration,
     current: Duration,
+    /// What another layer measured.
+    hint: Option<Duration>,
     smoothed: Option<Duration>,
     variation: Duration,
 }
@@ -17,7 +23,7 @@ impl Rto {
     pub(crate) fn new(initial: Duration, min: Duration, max: Duration) -> Self {
         let min = min.max(GRANULARITY);
         let max = max.max(min);
-        Self { min, max, current: initial.clamp(min, max), smoothed: None, variation: Duration::ZERO }
+        Self { min, max, current: initial.clamp(min, max), hint: None, smoothed: None, variation: Duration::ZERO }
     }
 
     /// The timeout now, back-off included.
@@ -53,11 +59,22 @@ impl Rto {
         }
     }
 
-    /// What another layer measured on this path, for as long as this one has not measured anything itself.
-    pub(crate) fn hint(&mut self, rtt: Duration) {
-        if self.smoothed.is_none() {
-            self.current = rtt.saturating_mul(3).clamp(self.min, self.max);
-        }
+    /// What another layer measured on this path.
+    pub(crate) const fn hint(&mut self, rtt: Duration) {
+        self.hint = Some(rtt);
+    }
+
+    /// The first timeout for a packet of the handshake. It is answered at once, never after a delay as data may be, so
+    /// the least timeout does not apply: two round trips as far as they are known, and 50 ms at least.
+    pub(crate) fn handshake(&self) -> Duration {
+        self.smoothed
+            .or(self.hint)
+            .map_or(self.current, |rtt| rtt.saturating_mul(2).clamp(HANDSHAKE_MIN, HANDSHAKE_MAX).min(self.max))
+    }
+
+    /// The timeout after this one has passed in vain.
+    pub(crate) fn doubled(&self, timeout: Duration) -> Duration {
+        timeout.saturating_mul(2).min(self.max)
     }
 
     /// The timer fired (section 6.3.3, E2).
@@ -102,12 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_counts_only_before_the_first_measurement() {
-        let mut rto = Rto::new(ms(1000), ms(50), ms(3000));
-        rto.hint(ms(30));
-        assert_eq!(rto.current(), ms(90));
-        rto.measure(ms(100));
-        rto.hint(ms(1));
-        assert_eq!(rto.current(), ms(300));
+    fn the_handshake_is_timed_by_what_is_known() {
+        let mut rto = Rto::new(ms(1000), ms(400), ms(10_000));
+        assert_eq!(rto.handshake(), ms(1000));
+        rto.hint(ms(60));
+        assert_eq!((rto.handshake(), rto.current()), (ms(120), ms(1000)));
+        rto.hint(ms(9000));
+        assert_eq!(rto.handshake(), ms(3000));
+        rto.measure(ms(10));
+        assert_eq!((rto.handshake(), rto.current()), (ms(50), ms(400)), "own measurements count more");
+        assert_eq!(rto.doubled(ms(6000)), ms(10_000));
     }
 }
