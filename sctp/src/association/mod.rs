@@ -4,6 +4,7 @@ mod cookie;
 mod data;
 mod handshake;
 mod heartbeat;
+mod opening;
 mod phase;
 mod receive;
 mod reset;

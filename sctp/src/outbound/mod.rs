@@ -1,20 +1,23 @@
 //! What is sent: messages queued by stream, chunks outstanding, and the windows that let them go.
 
+mod abandon;
 mod congestion;
+mod fill;
 mod queue;
 mod ring;
 mod rto;
+mod runs;
 
 use crate::event::Event;
 use crate::message::{Message, Reliability, SendOptions};
-use crate::packet::{Data, ForwardTsn, HEADER_LENGTH, Sack, Writer};
+use crate::packet::{Data, HEADER_LENGTH, Sack};
 use crate::serial::Tsn;
 use crate::stats::Stats;
 use congestion::NewReno;
-use queue::{Head, OVERHEAD, Queue, Taken};
-use ring::{Limit, Refused, Ring, wire_length};
+use queue::{OVERHEAD, Queue, Taken};
+use ring::{Limit, Refused, Ring};
 use rto::Rto;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// What to do with the retransmission timer T3-rtx.
@@ -281,47 +284,6 @@ impl Outbound {
         self.ring.mark_all_lost();
     }
 
-    /// Gives up what is due to be sent again but may not be (RFC 3758, section 3.5).
-    fn abandon_spent(&mut self, now: Instant, stats: &mut Stats) {
-        while self.partial_reliability
-            && let Some(tsn) = self.ring.first_spent(now)
-        {
-            self.abandon(tsn, stats);
-        }
-    }
-
-    fn abandon(&mut self, tsn: Tsn, stats: &mut Stats) {
-        let Some((message, released)) = self.ring.abandon(tsn) else { return };
-        self.held = self.held.saturating_sub(released);
-        stats.messages_abandoned += 1;
-        if !message.complete {
-            // The rest of it is still queued. The receiver may have got all that was sent, so it takes one more TSN
-            // to have something to skip.
-            if let Some(taken) = self.queue.drop_front() {
-                self.tell_low(taken);
-            }
-            self.ring.push_abandoned(&message);
-            self.held = self.held.saturating_add(OVERHEAD);
-        }
-        self.forward_due |= self.ring.advance();
-        self.tell_writable();
-    }
-
-    /// After a SACK: the receiver has yet to skip what was abandoned. Told once per round trip at most
-    /// (RFC 3758, section 3.5, F2).
-    fn schedule_forward(&mut self, now: Instant) {
-        self.ring.advance();
-        if !self.partial_reliability || !self.ring.has_skip() {
-            self.forward_due = false;
-            return;
-        }
-        let wait = self.rto.smoothed().unwrap_or_default();
-        let told = self
-            .forwarded
-            .is_some_and(|(point, when)| point == self.ring.advanced() && now.saturating_duration_since(when) < wait);
-        self.forward_due |= !told;
-    }
-
     fn tell_low(&mut self, taken: Taken) {
         if taken.low {
             self.events.push_back(Event::BufferedAmountLow(taken.stream));
@@ -374,138 +336,6 @@ impl Outbound {
     /// Whether the retransmission timer has to run.
     pub(crate) fn needs_timer(&self) -> bool {
         self.ring.needs_timer()
-    }
-
-    /// Gives up what has expired at the head of the queue, or may not be sent again, before anything is put into a
-    /// packet, so that the packet can say so.
-    pub(crate) fn expire(&mut self, now: Instant, stats: &mut Stats) {
-        self.abandon_spent(now, stats);
-        self.prepare_head(now, stats);
-    }
-
-    /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).
-    pub(crate) fn fill(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, stats: &mut Stats) -> Filled {
-        self.congestion.on_send(now, self.rto.current());
-        let mut filled = Filled::default();
-        // Decided once per packet: the window may be exceeded by what fills this packet up (rule B).
-        let may_send = self.may_send();
-        if may_send || self.fast_retransmit {
-            self.fill_lost(now, writer, &mut filled, stats);
-        }
-        if may_send && !self.ring.has_lost() {
-            self.fill_new(now, writer, hurry, &mut filled, stats);
-        }
-        filled
-    }
-
-    fn fill_lost(&mut self, now: Instant, writer: &mut Writer<'_>, filled: &mut Filled, stats: &mut Stats) {
-        loop {
-            self.abandon_spent(now, stats);
-            let Some((tsn, chunk)) = self.ring.first_lost() else { break };
-            // A chunk that was cut for larger packets than the path carries now has to go alone.
-            if wire_length(chunk.payload.len()) > writer.room() && !writer.is_empty() {
-                break;
-            }
-            let mut flags = chunk.flags;
-            // Whoever has lost something wants to know soon.
-            flags.immediate = true;
-            Data { flags, tsn, stream: chunk.stream, ssn: chunk.ssn, ppid: chunk.ppid, payload: &chunk.payload }
-                .encode(writer.buf);
-            stats.retransmits += 1;
-            filled.any = true;
-            filled.earliest |= self.ring.resent(tsn);
-        }
-        if filled.any {
-            self.fast_retransmit = false;
-        }
-    }
-
-    fn fill_new(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, filled: &mut Filled, stats: &mut Stats) {
-        while self.prepare_head(now, stats) {
-            let Some(length) = self.next_length(writer.room()) else { break };
-            if !self.fits_window(length) {
-                break;
-            }
-            let Some((mut chunk, taken)) = self.queue.take(length) else { break };
-            self.tell_low(taken);
-            self.held = self.held.saturating_add(length + OVERHEAD);
-            chunk.flags.immediate = hurry || self.probe;
-            self.probe = false;
-            let (flags, stream, ssn, ppid) = (chunk.flags, chunk.stream, chunk.ssn, chunk.ppid);
-            Data { flags, tsn: self.ring.next_tsn(), stream, ssn, ppid, payload: &chunk.payload }.encode(writer.buf);
-            stats.messages_sent += u64::from(flags.end);
-            stats.bytes_sent += length as u64;
-            self.ring.push(now, chunk);
-            filled.any = true;
-        }
-    }
-
-    /// Drops expired messages from the head of the queue; true if there is one to send.
-    fn prepare_head(&mut self, now: Instant, stats: &mut Stats) -> bool {
-        loop {
-            match self.queue.head(now) {
-                Head::Empty => return false,
-                Head::Ready => return true,
-                Head::Dropped(taken) => {
-                    stats.messages_abandoned += 1;
-                    self.tell_low(taken);
-                    self.tell_writable();
-                }
-                Head::ExpiredBegun => {
-                    if !self.partial_reliability {
-                        return true;
-                    }
-                    self.abandon_begun(stats);
-                }
-            }
-        }
-    }
-
-    /// The message at the head has expired with its first fragments sent, and perhaps acknowledged.
-    fn abandon_begun(&mut self, stats: &mut Stats) {
-        let Some((stream, ssn, unordered)) = self.queue.begun() else { return };
-        let last = self.ring.next_tsn().previous();
-        if !self.ring.is_empty() {
-            self.abandon(last, stats);
-            return;
-        }
-        let flags = crate::packet::DataFlags { unordered, ..Default::default() };
-        if let Some(taken) = self.queue.drop_front() {
-            self.tell_low(taken);
-        }
-        self.ring.push_abandoned(&ring::AbandonedMessage { stream, ssn, flags, complete: false });
-        self.held = self.held.saturating_add(OVERHEAD);
-        stats.messages_abandoned += 1;
-        self.forward_due |= self.ring.advance();
-    }
-
-    /// Whether FORWARD TSN is to be sent.
-    pub(crate) const fn forward_due(&self) -> bool {
-        self.forward_due
-    }
-
-    /// Appends FORWARD TSN, as far as its list of streams fits (RFC 3758, section 3.5, C4).
-    pub(crate) fn write_forward(&mut self, now: Instant, writer: &mut Writer<'_>) {
-        let room = (writer.room().saturating_sub(ForwardTsn::OVERHEAD)) / 4;
-        let mut highest = BTreeMap::new();
-        let mut point = self.ring.cumulative_ack();
-        for (tsn, chunk) in self.ring.skipped() {
-            if !chunk.flags.unordered {
-                if highest.len() >= room && !highest.contains_key(&chunk.stream) {
-                    break;
-                }
-                highest.insert(chunk.stream, chunk.ssn);
-            }
-            point = tsn;
-        }
-        let mut list = Vec::with_capacity(highest.len() * 4);
-        for (stream, ssn) in highest {
-            list.extend_from_slice(&stream.to_be_bytes());
-            list.extend_from_slice(&ssn.0.to_be_bytes());
-        }
-        writer.chunk(&crate::packet::Chunk::ForwardTsn(ForwardTsn::from_encoded(point, &list)));
-        self.forward_due = false;
-        self.forwarded = Some((self.ring.advanced(), now));
     }
 
     pub(crate) fn fill_stats(&self, stats: &mut Stats) {

@@ -1,3 +1,4 @@
+use super::runs::{for_each_difference, normalize};
 use crate::packet::{DataFlags, GapBlock};
 use crate::serial::{Ssn, Tsn};
 use bytes::Bytes;
@@ -501,54 +502,5 @@ impl Ring {
     pub(crate) fn skipped(&self) -> impl Iterator<Item = (Tsn, &Outstanding)> {
         let count = self.cumulative_ack().distance_to(self.advanced) as usize;
         self.chunks.iter().take(count).enumerate().map(|(offset, chunk)| (self.base.plus(offset as u32), chunk))
-    }
-}
-
-/// Sorts runs, joins those that overlap and cuts what lies before `base`.
-fn normalize(runs: &mut Vec<(Tsn, Tsn)>, base: Tsn) {
-    runs.retain_mut(|(first, last)| {
-        if first.precedes(base) {
-            *first = base;
-        }
-        !last.precedes(*first)
-    });
-    // A stable sort by distance is an order here, as all of them lie within 2^16 of the base.
-    runs.sort_by_key(|(first, _)| base.distance_to(*first));
-    runs.dedup_by(|next, kept| {
-        let overlaps = !kept.1.next().precedes(next.0);
-        if overlaps && kept.1.precedes(next.1) {
-            kept.1 = next.1;
-        }
-        overlaps
-    });
-}
-
-/// Calls `each` for every TSN from `base` on that is in `these` and not in `those`. Both are sorted.
-fn for_each_difference(these: &[(Tsn, Tsn)], those: &[(Tsn, Tsn)], base: Tsn, mut each: impl FnMut(Tsn)) {
-    let mut others = those.iter().copied().peekable();
-    for (first, last) in these.iter().copied() {
-        let mut at = if first.precedes(base) { base } else { first };
-        while !last.precedes(at) {
-            while others.peek().is_some_and(|(_, end)| end.precedes(at)) {
-                others.next();
-            }
-            match others.peek().copied() {
-                // Inside the other run: go on behind it.
-                Some((start, end)) if !at.precedes(start) => at = end.next(),
-                // Up to where the other run begins.
-                Some((start, _)) if !last.precedes(start) => {
-                    while at.precedes(start) {
-                        each(at);
-                        at = at.next();
-                    }
-                }
-                Some(_) | None => {
-                    while !last.precedes(at) {
-                        each(at);
-                        at = at.next();
-                    }
-                }
-            }
-        }
     }
 }

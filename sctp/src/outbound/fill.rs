@@ -1,0 +1,75 @@
+//! DATA chunks on their way into a packet (RFC 9260, section 6.1). With I-DATA (RFC 8260) this is where another kind of
+//! chunk is written.
+
+use super::queue::OVERHEAD;
+use super::ring::wire_length;
+use super::{Filled, Outbound};
+use crate::packet::{Data, Writer};
+use crate::stats::Stats;
+use std::time::Instant;
+
+impl Outbound {
+    /// Gives up what has expired at the head of the queue, or may not be sent again, before anything is put into a
+    /// packet, so that the packet can say so.
+    pub(crate) fn expire(&mut self, now: Instant, stats: &mut Stats) {
+        self.abandon_spent(now, stats);
+        self.prepare_head(now, stats);
+    }
+
+    /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).
+    pub(crate) fn fill(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, stats: &mut Stats) -> Filled {
+        self.congestion.on_send(now, self.rto.current());
+        let mut filled = Filled::default();
+        // Decided once per packet: the window may be exceeded by what fills this packet up (rule B).
+        let may_send = self.may_send();
+        if may_send || self.fast_retransmit {
+            self.fill_lost(now, writer, &mut filled, stats);
+        }
+        if may_send && !self.ring.has_lost() {
+            self.fill_new(now, writer, hurry, &mut filled, stats);
+        }
+        filled
+    }
+
+    fn fill_lost(&mut self, now: Instant, writer: &mut Writer<'_>, filled: &mut Filled, stats: &mut Stats) {
+        loop {
+            self.abandon_spent(now, stats);
+            let Some((tsn, chunk)) = self.ring.first_lost() else { break };
+            // A chunk that was cut for larger packets than the path carries now has to go alone.
+            if wire_length(chunk.payload.len()) > writer.room() && !writer.is_empty() {
+                break;
+            }
+            let mut flags = chunk.flags;
+            // Whoever has lost something wants to know soon.
+            flags.immediate = true;
+            Data { flags, tsn, stream: chunk.stream, ssn: chunk.ssn, ppid: chunk.ppid, payload: &chunk.payload }
+                .encode(writer.buf);
+            stats.retransmits += 1;
+            filled.any = true;
+            filled.earliest |= self.ring.resent(tsn);
+        }
+        if filled.any {
+            self.fast_retransmit = false;
+        }
+    }
+
+    fn fill_new(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, filled: &mut Filled, stats: &mut Stats) {
+        while self.prepare_head(now, stats) {
+            let Some(length) = self.next_length(writer.room()) else { break };
+            if !self.fits_window(length) {
+                break;
+            }
+            let Some((mut chunk, taken)) = self.queue.take(length) else { break };
+            self.tell_low(taken);
+            self.held = self.held.saturating_add(length + OVERHEAD);
+            chunk.flags.immediate = hurry || self.probe;
+            self.probe = false;
+            let (flags, stream, ssn, ppid) = (chunk.flags, chunk.stream, chunk.ssn, chunk.ppid);
+            Data { flags, tsn: self.ring.next_tsn(), stream, ssn, ppid, payload: &chunk.payload }.encode(writer.buf);
+            stats.messages_sent += u64::from(flags.end);
+            stats.bytes_sent += length as u64;
+            self.ring.push(now, chunk);
+            filled.any = true;
+        }
+    }
+}
