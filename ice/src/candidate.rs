@@ -95,6 +95,7 @@ pub struct CandidateError {
 
 /// Longer lines are refused; those seen in the wild are below 200 bytes.
 const LONGEST_LINE: usize = 1024;
+const ROOM_FOR_ADDRESSES: usize = 64;
 
 impl CandidateAddress {
     /// The address, unless it is a name.
@@ -121,13 +122,13 @@ impl FromStr for Candidate {
 
     fn from_str(line: &str) -> Result<Self, CandidateError> {
         let line = line.trim_end_matches(['\r', '\n']);
+        let line = line.strip_prefix("a=").unwrap_or(line);
         if line.len() > LONGEST_LINE {
             return Err(CandidateError::new("a line of at most 1024 bytes", line));
         }
         if line.contains(char::is_control) {
             return Err(CandidateError::new("one line", line));
         }
-        let line = line.strip_prefix("a=").unwrap_or(line);
         let rest = line.strip_prefix("candidate:").ok_or_else(|| CandidateError::new("candidate:", line))?;
         let mut words = rest.split(' ').filter(|word| !word.is_empty());
         let mut next = |expected| words.next().ok_or_else(|| CandidateError::new(expected, ""));
@@ -163,6 +164,11 @@ impl FromStr for Candidate {
             candidate.extend(name, value);
         }
         candidate.relate();
+        // Some addresses of IPv6 are longer as they are written than as they were read, so that a line that was just
+        // short enough could not be read again.
+        if line.len() + ROOM_FOR_ADDRESSES > LONGEST_LINE && candidate.to_string().len() > LONGEST_LINE {
+            return Err(CandidateError::new("a line of at most 1024 bytes", line));
+        }
         Ok(candidate)
     }
 }
@@ -384,6 +390,23 @@ mod tests {
         }
         let long = format!("{good} {}", "x 1 ".repeat(300));
         assert!(long.parse::<Candidate>().is_err());
+    }
+
+    #[test]
+    fn the_longest_lines_can_be_read_again() {
+        for length in 980..1040 {
+            // Written as ::ffff:10.11.12.13, which is longer.
+            let start = "candidate:1 1 udp 1 ::ffff:a0b:c0d 9 typ host x ";
+            let line = format!("{start}{}", "y".repeat(length - start.len()));
+            if let Ok(candidate) = line.parse::<Candidate>() {
+                let written = candidate.to_string();
+                assert!(written.len() > line.len());
+                assert_eq!(written.parse().as_ref(), Ok(&candidate));
+                assert_eq!(format!("a={written}\r\n").parse(), Ok(candidate));
+            } else {
+                assert!(length > 1000, "{length} bytes are not too many");
+            }
+        }
     }
 
     fn word() -> impl Strategy<Value = String> {
