@@ -213,7 +213,7 @@ impl Driver {
                     entry.error = Some(error);
                 }
             }
-            Event::Closed(id) => self.handle_closed(now, id, None),
+            Event::Closed(id) => self.handle_closed(now, id),
             // Room and buffered amounts are looked at in each turn, and every channel is told of its own end.
             Event::Connected | Event::Writable(_) | Event::BufferedAmountLow(_) | Event::Disconnected(_) => {}
         }
@@ -240,10 +240,10 @@ impl Driver {
         self.channels.set_readable(id);
     }
 
-    fn handle_closed(&mut self, now: Instant, id: ChannelId, error: Option<Error>) {
+    fn handle_closed(&mut self, now: Instant, id: ChannelId) {
         let Some(mut entry) = self.channels.entries.remove(&id) else { return };
         hand_over(&mut self.session, now, id, &entry.channel);
-        let left = if error.is_some() || entry.error.is_some() || self.is_late(now) {
+        let left = if self.failure.is_some() || entry.error.is_some() || self.is_late(now) {
             // The session has thrown away what it had: as much as was last told.
             entry.channel.buffered()
         } else {
@@ -255,7 +255,7 @@ impl Driver {
         entry.channel.set_in_flight_quietly(left);
         self.unsent = self.unsent.saturating_add(left);
         self.shared.forget(&entry.channel);
-        let error = error.or_else(|| {
+        let error = self.failure.clone().or_else(|| {
             let failed = |error: ChannelError| Error::ChannelFailed {
                 label: entry.channel.label.clone(),
                 reason: error.to_string(),
@@ -268,15 +268,14 @@ impl Driver {
 
     /// At the end of the connection, whatever its channels have not been told.
     pub(super) fn close_channels(&mut self, now: Instant) {
-        let error = self.reason.clone().map(|reason| Error::ConnectionClosed { reason: Some(reason) });
         let ids: Vec<_> = self.channels.entries.keys().copied().collect();
         for id in ids {
-            self.handle_closed(now, id, error.clone());
+            self.handle_closed(now, id);
         }
         // Those that the session never heard of.
         for channel in self.shared.channels() {
             self.shared.forget(&channel);
-            channel.set_closed(error.clone());
+            channel.set_closed(self.failure.clone());
         }
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     life: Life,
     /// Why it ended, if nobody here asked for it.
     reason: Option<Arc<str>>,
+    /// What channels are told of that, unless the peer has closed in good order.
+    failure: Option<Error>,
     /// Bytes of channels that closed before they could be delivered.
     unsent: usize,
     has_finished: bool,
@@ -110,6 +112,7 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             life: Life::Open,
             reason: None,
+            failure: None,
             unsent: 0,
             has_finished: false,
             shared,
@@ -243,13 +246,19 @@ impl Driver {
             }
             Event::Resolve(name) => return self.resolve(now, &name),
             Event::Channel(event) => return self.handle_channel_event(now, event),
-            Event::Ended(error) => {
-                self.reason = Some(error.to_string().into());
-                return;
+            Event::Ended(why) => {
+                let is_failure = why != session::Ended::Dtls(session::dtls::Error::PeerClosed);
+                return self.set_reason(why.to_string().into(), is_failure);
             }
             _ => return,
         };
         self.shared.emit(&event);
+    }
+
+    /// Why the connection ends, and whether that is an error to its channels.
+    fn set_reason(&mut self, reason: Arc<str>, is_failure: bool) {
+        self.reason = Some(reason.clone());
+        self.failure = is_failure.then_some(Error::ConnectionClosed { reason: Some(reason) });
     }
 
     /// When the path is lost the reason may be that an address is gone, and there may be another one.
@@ -344,7 +353,7 @@ impl Drop for Driver {
     /// A runtime that shuts down drops its tasks wherever they wait; handles may live on in another one.
     fn drop(&mut self) {
         if !self.has_finished {
-            self.reason = Some("its task was stopped".into());
+            self.set_reason("its task was stopped".into(), true);
             self.finish(Instant::now());
         }
     }

@@ -173,6 +173,38 @@ async fn channel_events_are_a_stream_that_ends_with_the_channel() {
 }
 
 #[tokio::test]
+async fn a_peer_that_leaves_in_good_order_is_no_error() {
+    let pair = Pair::new().await;
+    let events = pair.there.events();
+    within(pair.initiator.peer_connection().close()).await.unwrap();
+    let events: Vec<_> = within(events.collect()).await;
+    assert!(matches!(events.last(), Some(ChannelEvent::Close)), "{events:?}");
+    assert!(!events.iter().any(|event| matches!(event, ChannelEvent::Error(_))), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_fails_is_told_to_its_channels_as_an_error() {
+    let initiator = Initiator::new(config()).unwrap();
+    let receiver = Receiver::new(config()).unwrap();
+    let offer = within(initiator.create_data_channel_offer("channel")).await.unwrap();
+    let channel = initiator.peer_connection().data_channel("channel").unwrap();
+    let (sender, mut errors) = mpsc::unbounded_channel();
+    channel.add_event_listener(event::ERROR, move |error| sender.send(error.to_string()).unwrap());
+    let events = channel.events();
+    // Somebody in between changes the fingerprint of the peer's certificate.
+    let mut answer = within(receiver.process_offer(offer)).await.unwrap();
+    let fingerprint = "a=fingerprint:sha-256 ";
+    let place = answer.sdp.find(fingerprint).unwrap() + fingerprint.len();
+    let forged = if answer.sdp[place..].starts_with('0') { "1" } else { "0" };
+    answer.sdp.replace_range(place..=place, forged);
+    within(initiator.process_answer(answer)).await.unwrap();
+    let events: Vec<_> = within(events.collect()).await;
+    assert!(matches!(events.as_slice(), [ChannelEvent::Error(_), ChannelEvent::Close]), "{events:?}");
+    let error = within(errors.recv()).await.unwrap();
+    assert!(error.contains("fingerprint"), "{error}");
+}
+
+#[tokio::test]
 async fn bufferedamountlow_comes_at_the_threshold() {
     let pair = Pair::new().await;
     let (sender, mut heard) = mpsc::unbounded_channel();
