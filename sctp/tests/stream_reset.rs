@@ -253,6 +253,27 @@ fn the_peer_may_ask_for_our_side_to_be_reset() {
 }
 
 #[test]
+fn a_reset_asked_for_again_under_a_new_number_is_done_once() {
+    let mut pair = connected();
+    let (tag, request, last_tsn) = tag_and_next_request(&mut pair, Side::B);
+    let (response, streams) = (RequestNumber(0), StreamIds::new(&[0, 5]));
+    let outgoing = |request| Parameter::OutgoingResetRequest { request, response, last_tsn: last_tsn.next(), streams };
+    assert_eq!(answer_to(&mut pair, tag, outgoing(request)), [ResetResult::InProgress]);
+    assert_eq!(answer_to(&mut pair, tag, outgoing(request)), [ResetResult::InProgress]);
+    // The chunk that it waits for.
+    pair.a.queue(5, "last", ORDERED);
+    let now = pair.now();
+    pair.a.pump(now);
+    pair.run_for(SECOND);
+    assert_eq!(pair.b.count(&Event::IncomingReset(5)), 1);
+    assert_eq!(answer_to(&mut pair, tag, outgoing(request.next())), [ResetResult::Performed]);
+    assert_eq!(pair.b.count(&Event::IncomingReset(5)), 1);
+    // One more is another one.
+    assert_eq!(answer_to(&mut pair, tag, outgoing(request.plus(2))), [ResetResult::Performed]);
+    assert_eq!(pair.b.count(&Event::IncomingReset(5)), 2);
+}
+
+#[test]
 fn streams_are_reused_on_any_rough_link() {
     for seed in seeds(100) {
         let mut pair = pair(seed, Link::rough(seed), Config::default(), Config::default());

@@ -55,11 +55,13 @@ pub(super) struct PeerResets {
     expected: RequestNumber,
     last: Option<(RequestNumber, ResetResult)>,
     deferred: Option<Deferred>,
+    /// The deferred reset that was done last.
+    settled: Option<Deferred>,
 }
 
 impl PeerResets {
     pub(super) const fn new(initial_tsn: Tsn) -> Self {
-        Self { expected: RequestNumber(initial_tsn.0), last: None, deferred: None }
+        Self { expected: RequestNumber(initial_tsn.0), last: None, deferred: None, settled: None }
     }
 
     /// Whether a chunk belongs to what comes after a reset that is not done yet.
@@ -224,6 +226,12 @@ impl Association {
         }
         let streams: Vec<u16> = streams.iter().collect();
         let last_tsn = peer.inbound.count(last_tsn);
+        // Some ask again under a new number after "in progress". What was done meanwhile is not done twice.
+        if let Some(settled) = peer.resets.settled.take()
+            && (settled.number.next(), settled.last_tsn, &settled.streams) == (number, last_tsn, &streams)
+        {
+            return ResetResult::Performed;
+        }
         if last_tsn > peer.inbound.cumulative() {
             peer.resets.deferred = Some(Deferred { number, last_tsn, streams });
             return ResetResult::InProgress;
@@ -239,7 +247,9 @@ impl Association {
         let cumulative = peer.inbound.cumulative();
         let Some(deferred) = peer.resets.deferred.take_if(|deferred| deferred.last_tsn <= cumulative) else { return };
         peer.inbound.reset(&deferred.streams);
-        self.respond(deferred.number, ResetResult::Performed);
+        let number = deferred.number;
+        peer.resets.settled = Some(deferred);
+        self.respond(number, ResetResult::Performed);
     }
 
     /// Incoming SSN Reset Request: the peer wants our side reset (RFC 6525, section 5.2.3). The answer is in progress
@@ -273,18 +283,16 @@ impl Association {
         };
         self.errors = 0;
         let done = match result {
-            ResetResult::InProgress => {
+            ResetResult::InProgress | ResetResult::AlreadyInProgress => {
                 // Asked again after a timeout (RFC 6525, section 5.2.7, H2).
                 self.resets.request = Some(request);
                 self.timers.start(Timer::Reconfig, Some(now + self.outbound.timeout()));
                 return;
             }
             ResetResult::NothingToDo | ResetResult::Performed => true,
-            ResetResult::Denied
-            | ResetResult::WrongSsn
-            | ResetResult::AlreadyInProgress
-            | ResetResult::BadSequenceNumber
-            | ResetResult::Unknown(_) => false,
+            ResetResult::Denied | ResetResult::WrongSsn | ResetResult::BadSequenceNumber | ResetResult::Unknown(_) => {
+                false
+            }
         };
         self.timers.stop(Timer::Reconfig);
         for stream in request.streams {
