@@ -9,7 +9,7 @@ use ice::Route;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::negotiation::{Applied, Negotiation};
+use crate::negotiation::{Applied, Negotiation, Trickled};
 use crate::transport::{Heard, Transport};
 use crate::{
     Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, OfferOptions, SessionDescription,
@@ -172,9 +172,9 @@ impl Session {
             return Ok(());
         }
         match self.negotiation.remote_candidate(&candidate)? {
-            Some(candidate) => self.transport.ice.add_remote_candidate(now, candidate),
-            None if candidate.candidate.is_empty() => self.transport.ice.end_of_remote_candidates(now),
-            None => {}
+            Trickled::Candidate(candidate) => self.transport.ice.add_remote_candidate(now, *candidate),
+            Trickled::End => self.transport.ice.end_of_remote_candidates(now),
+            Trickled::Foreign => {}
         }
         self.react(now);
         Ok(())
@@ -189,6 +189,7 @@ impl Session {
     /// The socket bound to this address is gone.
     pub fn remove_host(&mut self, now: Instant, local: SocketAddr) {
         self.transport.ice.remove_host(now, local);
+        self.negotiation.forget_host(local);
         self.react(now);
     }
 

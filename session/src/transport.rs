@@ -92,6 +92,14 @@ impl Transport {
         }
     }
 
+    /// What the running DTLS was started with, which cannot change any more.
+    pub(crate) fn running_security(&self) -> Option<&Security> {
+        match &self.secure {
+            Secure::Running { security, .. } => Some(security),
+            Secure::Waiting { .. } | Secure::Ended { .. } => None,
+        }
+    }
+
     /// Both descriptions agree; DTLS starts as soon as there is a path.
     pub(crate) fn secure(&mut self, agreed: Security) {
         if let Secure::Waiting { security, .. } = &mut self.secure {

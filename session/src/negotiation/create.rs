@@ -40,17 +40,21 @@ impl Negotiation {
     fn offered_sections(&self) -> Vec<Section> {
         let mut sections = self.sections.clone();
         if self.wants_channels && self.channel_section().is_none() {
-            let mid = (0..)
-                .map(|number: u32| number.to_string())
-                .find(|mid| !sections.iter().any(|section| section.mid.as_deref() == Some(mid)));
-            sections.push(Section {
-                mid,
+            let used = |mid: &String| sections.iter().any(|section| section.mid.as_ref() == Some(mid));
+            let section = Section {
+                mid: (0_u32..).map(|number| number.to_string()).find(|mid| !used(mid)),
                 media: "application".into(),
                 protocol: "UDP/DTLS/SCTP".into(),
                 formats: vec!["webrtc-datachannel".into()],
                 bundled: true,
                 purpose: Purpose::Channels,
-            });
+            };
+            // A refused section is taken over, with a new mid (RFC 8829, section 5.2.2).
+            let is_free = |old: &&mut Section| old.purpose == Purpose::Refused && old.media == section.media;
+            match sections.iter_mut().find(is_free) {
+                Some(old) => *old = section,
+                None => sections.push(section),
+            }
         }
         sections
     }

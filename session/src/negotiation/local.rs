@@ -74,6 +74,11 @@ impl Negotiation {
         }
     }
 
+    /// The socket bound to this address is gone, and with it the candidates behind it.
+    pub(crate) fn forget_host(&mut self, host: SocketAddr) {
+        self.candidates.retain(|candidate| candidate.address.ip() != Some(host) && candidate.related != Some(host));
+    }
+
     pub(super) fn render_now(&self, local: &Local, transport: &Transport) -> String {
         let complete = transport.ice.gathering_state() == ice::GatheringState::Complete;
         self.render(local, transport.ice.local_credentials(), &self.candidates, complete)

@@ -22,6 +22,7 @@ use crate::transport::Security;
 use crate::{Config, SessionDescription, SignalingState};
 
 use local::Local;
+pub(crate) use remote::Trickled;
 use remote::{Remote, RemoteIce};
 
 /// What an offer is to do beside describing what is wanted.
@@ -66,6 +67,8 @@ pub(crate) struct Negotiation {
     fingerprint: String,
     wants_channels: bool,
     wants_restart: bool,
+    /// Whether ICE has been restarted in the exchange that is pending.
+    has_restarted: bool,
     /// Whether an event already told that an offer is due.
     told_needed: bool,
     ice_role: Option<ice::Role>,
@@ -117,6 +120,7 @@ impl Negotiation {
             fingerprint: config.identity.fingerprint(dtls::HashAlgorithm::Sha256).to_string(),
             wants_channels: false,
             wants_restart: false,
+            has_restarted: false,
             told_needed: false,
             ice_role: None,
             sections: Vec::new(),

@@ -181,21 +181,35 @@ impl Remote {
 }
 
 impl Negotiation {
-    /// Reads a candidate that came through signalling. `None`: not for us, or none at all.
-    pub(crate) fn remote_candidate(&self, candidate: &IceCandidate) -> Result<Option<ice::Candidate>, Error> {
-        let Some(remote) = self.remote() else { return Ok(None) };
-        let known = |ufrag: &String| remote.credentials().is_some_and(|credentials| &credentials.ufrag == ufrag);
-        if candidate.candidate.is_empty() || !remote.is_for_channels(candidate) {
-            return Ok(None);
+    /// Reads a candidate that came through signalling.
+    pub(crate) fn remote_candidate(&self, candidate: &IceCandidate) -> Result<Trickled, Error> {
+        let Some(remote) = self.remote() else { return Ok(Trickled::Foreign) };
+        if !remote.is_for_channels(candidate) {
+            return Ok(Trickled::Foreign);
         }
-        let parsed = parse_candidate(&candidate.candidate)?;
-        let ufrag = candidate.username_fragment.as_ref().or(parsed.ufrag.as_ref());
-        if ufrag.is_some_and(|ufrag| !known(ufrag)) {
-            tracing::debug!(?ufrag, "a candidate of another generation");
-            return Ok(None);
+        let parsed = match candidate.candidate.as_str() {
+            "" => None,
+            text => Some(parse_candidate(text)?),
+        };
+        let in_text = parsed.as_ref().and_then(|parsed| parsed.ufrag.as_ref());
+        let current = remote.credentials().map(|credentials| &credentials.ufrag);
+        match candidate.username_fragment.as_ref().or(in_text) {
+            Some(ufrag) if Some(ufrag) != current => {
+                tracing::debug!(ufrag, "a candidate of another generation");
+                Ok(Trickled::Foreign)
+            }
+            Some(_) | None => Ok(parsed.map_or(Trickled::End, |parsed| Trickled::Candidate(Box::new(parsed)))),
         }
-        Ok(Some(parsed))
     }
+}
+
+/// A candidate that came through signalling.
+pub(crate) enum Trickled {
+    Candidate(Box<ice::Candidate>),
+    /// No more will come (RFC 8838, section 8.2).
+    End,
+    /// Of another generation, or of a section that has nothing to do with ours.
+    Foreign,
 }
 
 fn parse_candidate(text: &str) -> Result<ice::Candidate, Error> {

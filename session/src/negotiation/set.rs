@@ -34,6 +34,7 @@ impl Negotiation {
         let mut applied = Applied { restart: created.restart, ..Applied::default() };
         if applied.restart.is_some() {
             self.wants_restart = false;
+            self.has_restarted = true;
             self.candidates.clear();
         }
         applied.ice_role = self.take_role(ice::Role::Controlling);
@@ -99,6 +100,7 @@ impl Negotiation {
         let is_new = old != remote.credentials();
         if is_new && old.is_some() {
             applied.restart = Some(ice::Credentials::random(&mut self.rng));
+            self.has_restarted = true;
             self.candidates.clear();
         }
         let role = if remote.lite { ice::Role::Controlling } else { ice::Role::Controlled };
@@ -149,6 +151,9 @@ impl Negotiation {
         if let Some(sections) = answered {
             self.sections = sections;
         }
+        // Who refuses data channels is not asked again until another one is wanted.
+        self.wants_channels &= self.channel_section().is_some();
+        self.has_restarted = false;
         self.current_local = self.pending_local.take().or(self.current_local.take());
         self.current_remote = self.pending_remote.take().or(self.current_remote.take());
         self.created_offer = None;
@@ -160,6 +165,8 @@ impl Negotiation {
         if self.pending_local.take().is_some_and(|local| local.kind == SdpKind::Offer) && self.current_local.is_none() {
             self.ice_role = None;
         }
+        // ICE has moved on to credentials that the peer will not hear of now: another restart tells newer ones.
+        self.wants_restart |= std::mem::take(&mut self.has_restarted);
         self.pending_remote = None;
         self.created_offer = None;
         self.created_answer = None;
@@ -182,13 +189,13 @@ impl Negotiation {
 
     fn check_offer(&self, remote: &Remote, transport: &Transport) -> Result<(), Error> {
         remote.check_sections(&self.sections)?;
-        remote.check_security(transport.security())
+        remote.check_security(transport.running_security())
     }
 
     fn check_answer(&self, remote: &Remote, transport: &Transport) -> Result<(), Error> {
         let offered = self.pending_local.as_ref().map(|local| local.sections.as_slice()).unwrap_or_default();
         remote.check_answers(offered)?;
-        remote.check_security(transport.security())
+        remote.check_security(transport.running_security())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sim::Link;
+use visavis_session::datachannel::Message;
 use visavis_session::{Error, Event, IceCandidate, OfferOptions, SdpKind, SessionDescription, SignalingState};
 
 use crate::common::{PATIENCE, World};
@@ -232,4 +233,113 @@ fn a_peer_with_another_certificate_is_refused_in_mid_session() {
     assert!(error.to_string().contains("fingerprint"), "{error}");
     world.network.run_for(PATIENCE);
     assert!(world.host(a).is_connected() && world.host(b).is_connected());
+}
+
+#[test]
+fn a_peer_that_refuses_data_channels_is_asked_again_only_for_another() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    for round in 1..=3 {
+        let offer = world.offer(a);
+        assert_eq!(offer.sdp.matches("m=application").count(), 1, "sections are reused: {}", offer.sdp);
+        let line = offer.sdp.lines().find(|line| line.starts_with("m=application")).unwrap();
+        let mid = offer.sdp.lines().find(|line| line.starts_with("a=mid:")).unwrap();
+        let refusal = format!(
+            "v=0\r\no=- {round} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{}\r\n{mid}\r\n",
+            line.replacen(line.split(' ').nth(1).unwrap(), "0", 1)
+        );
+        world.accept(a, SessionDescription::answer(refusal));
+        let told = |world: &World| {
+            world.host(a).events.iter().filter(|event| matches!(event, Event::NegotiationNeeded)).count()
+        };
+        assert_eq!(told(&world), round, "no event follows from the refusal itself");
+        world.open(a, "another");
+        assert_eq!(told(&world), round + 1);
+    }
+    world.negotiate(a, b);
+    world.await_open(4);
+}
+
+#[test]
+fn a_rolled_back_restart_is_made_up_for() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    let (here, _) = world.connect();
+    world.on(a, |now, host| {
+        let offer = host.session.create_offer(now, OfferOptions { ice_restart: true }).unwrap();
+        host.session.set_local_description(now, offer).unwrap();
+        host.session.set_local_description(now, SessionDescription::rollback()).unwrap();
+    });
+    assert!(matches!(world.host(a).events.last(), Some(Event::NegotiationNeeded)));
+    world.send(a, here, Message::text("on the old path"));
+    world.network.expect("the message", PATIENCE, |network| network.get(b).messages() == 1);
+    world.negotiate(a, b);
+    world.network.run_for(PATIENCE);
+    assert!(world.host(a).is_connected() && world.host(b).is_connected());
+    world.send(a, here, Message::text("on the new path"));
+    world.network.expect("the message", PATIENCE, |network| network.get(b).messages() == 2);
+}
+
+#[test]
+fn a_glare_of_restarts_ends_well() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    let (here, _) = world.connect();
+    for node in [a, b] {
+        world.on(node, |now, host| {
+            let offer = host.session.create_offer(now, OfferOptions { ice_restart: true }).unwrap();
+            host.session.set_local_description(now, offer).unwrap();
+        });
+    }
+    // `b` is polite and gives way.
+    let offer = world.host(a).session.local_description().unwrap();
+    let answer = world.answer(b, offer);
+    world.accept(a, answer);
+    assert!(matches!(world.host(b).events.last(), Some(Event::NegotiationNeeded)), "its own restart is still due");
+    world.negotiate(b, a);
+    world.network.run_for(PATIENCE);
+    assert!(world.host(a).is_connected() && world.host(b).is_connected());
+    world.send(a, here, Message::text("after the glare"));
+    world.network.expect("the message", PATIENCE, |network| network.get(b).messages() == 1);
+}
+
+#[test]
+fn dtls_that_comes_before_the_answer_is_kept() {
+    let round_trip = Duration::from_millis(40);
+    let mut world = World::new(2, Link::delay(round_trip / 4));
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let offer = world.offer(a);
+    let answer = world.answer(b, offer);
+    // The answerer finds its path and says hello, while its answer is still on the way.
+    world.network.run_for(Duration::from_millis(100));
+    let late = world.host(a).session.stats().transport;
+    assert!(world.network.trace().any(|entry| entry.head().first() == Some(&22)), "a hello is on the wire");
+    assert_eq!((late.early_dropped, late.unchecked_dropped), (0, 0));
+    world.accept(a, answer);
+    world.network.expect("open channels", 4 * round_trip, |network| {
+        network.get(a).open.len() == 1 && network.get(b).open.len() == 1
+    });
+}
+
+#[test]
+fn an_end_of_candidates_of_another_generation_ends_nothing() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let bare = |description: SessionDescription| {
+        let kept = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
+        SessionDescription { sdp: kept.filter(|line| !line.starts_with("a=end-of")).collect(), ..description }
+    };
+    let offer = world.offer(a);
+    let candidate = offer.sdp.lines().find_map(|line| line.strip_prefix("a=candidate:")).unwrap().to_owned();
+    let answer = world.answer(b, bare(offer));
+    world.accept(a, bare(answer));
+    let old = IceCandidate { username_fragment: Some("gone".into()), ..IceCandidate::default() };
+    world.on(b, |now, host| host.session.add_ice_candidate(now, old).unwrap());
+    world.network.run_for(Duration::from_secs(1));
+    let candidate = IceCandidate { candidate: format!("candidate:{candidate}"), ..IceCandidate::default() };
+    world.on(b, |now, host| host.session.add_ice_candidate(now, candidate).unwrap());
+    world.await_open(1);
 }
