@@ -189,3 +189,22 @@ fn the_send_buffer_pushes_back_and_tells_when_there_is_room() {
         .expect("larger than the buffer, which is empty");
     pair.expect("the large one", SECOND, |pair| pair.b.payloads(1).len() == 2);
 }
+
+#[test]
+fn packets_are_appended_behind_what_the_buffer_holds() {
+    let mut pair = connected();
+    pair.a.queue(1, pattern(2000, 0), ORDERED);
+    let now = pair.now();
+    pair.a.pump(now);
+    let mut buf = b"others".to_vec();
+    let mut ends = vec![buf.len()];
+    while pair.a.association.poll_transmit(now, &mut buf) {
+        ends.push(buf.len());
+    }
+    assert_eq!((&buf[..6], ends.len()), (&b"others"[..], 3));
+    for range in ends.windows(2) {
+        pair.b.association.handle_datagram(now, &mut buf[range[0]..range[1]]);
+    }
+    pair.b.pump(now);
+    assert_eq!(pair.b.payloads(1), [pattern(2000, 0)]);
+}

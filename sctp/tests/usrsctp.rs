@@ -228,10 +228,15 @@ fn abandoned_messages_are_skipped_by_the_other_side() {
     for number in 0..200 {
         world.send(0, pattern(1000, number), options);
     }
+    world.expect("losses", |world| {
+        world.association.as_ref().is_some_and(|association| association.stats().messages_abandoned > 0)
+    });
     world.lose = 0;
     world.send(0, pattern(10, 0), SendOptions::default());
     world.expect("the last", |world| world.received.last().is_some_and(|(_, message)| message.payload.len() == 10));
-    assert!(world.association.as_ref().expect("there is one").stats().messages_abandoned > 0);
+    // One may have arrived all the same, and only its acknowledgement been lost.
+    let abandoned = world.association.as_ref().expect("there is one").stats().messages_abandoned as usize;
+    assert!(world.received.len() + abandoned >= 201, "{} and {abandoned}", world.received.len());
     world.shut_down();
 }
 
