@@ -9,7 +9,7 @@ const WORDS = {
   connecting: "Connecting: the two are looking for a path and agreeing on keys.",
   connected: "Connected. Everything below goes directly to the Rust peer, encrypted.",
   disconnected: "The path has gone quiet. It may come back by itself.",
-  failed: "No path to the peer works any more. Disconnect, and try again.",
+  failed: "No path to the peer works any more. Connect again.",
   closed: "Closed. Connect again whenever you like.",
 };
 const SPEED_SECONDS = 5;

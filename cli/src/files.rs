@@ -2,6 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -22,6 +25,8 @@ const NAMES: u32 = 1000;
 pub(crate) struct Store {
     directory: PathBuf,
     largest: u64,
+    /// Bytes that may still be received, of all browsers together.
+    quota: Arc<AtomicU64>,
 }
 
 /// A file that a browser may fetch.
@@ -32,11 +37,19 @@ pub(crate) struct Offered {
 }
 
 impl Store {
-    pub(crate) fn open(directory: PathBuf, largest: u64) -> io::Result<Self> {
-        std::fs::create_dir_all(&directory).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot use the folder {}: {error}", directory.display()))
-        })?;
-        Ok(Self { directory, largest })
+    /// Uses this folder, or makes a new one in the system's directory for temporary files, for this user alone. Files
+    /// of at most `largest` bytes are received, `quota` bytes in all.
+    pub(crate) fn open(directory: Option<PathBuf>, largest: u64, quota: u64) -> io::Result<Self> {
+        let directory = match directory {
+            Some(directory) => {
+                std::fs::create_dir_all(&directory).map_err(|error| {
+                    io::Error::new(error.kind(), format!("cannot use the folder {}: {error}", directory.display()))
+                })?;
+                directory
+            }
+            None => private_directory()?,
+        };
+        Ok(Self { directory, largest, quota: Arc::new(AtomicU64::new(quota)) })
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -54,6 +67,7 @@ impl Store {
         if let Ok(mut entries) = fs::read_dir(&self.directory).await {
             while let Ok(Some(entry)) = entries.next_entry().await {
                 let name = entry.file_name().to_string_lossy().into_owned();
+                // Of a link itself, not of what it leads to.
                 if let Ok(data) = entry.metadata().await
                     && data.is_file()
                     && is_listed(&name)
@@ -76,7 +90,12 @@ impl Store {
         if !is_listed(name) || sanitised(name) != name {
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no file {name:?}")));
         }
-        let file = File::open(self.directory.join(name)).await?;
+        let path = self.directory.join(name);
+        // What is listed are files, not links that lead elsewhere or pipes that wait for ever.
+        if !fs::symlink_metadata(&path).await?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no file {name:?}")));
+        }
+        let file = File::open(path).await?;
         let size = file.metadata().await?.len();
         Ok(Outgoing { size, source: Source::File(file), hash: Sha256::new() })
     }
@@ -87,6 +106,14 @@ impl Store {
             let text = format!("{size} bytes are more than the {} that --largest-file allows", self.largest);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
+        let reserved = self.quota.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(size));
+        let quota = match reserved {
+            Ok(_) => Reservation { quota: self.quota.clone(), bytes: size },
+            Err(left) => {
+                let text = format!("{size} bytes are more than the {left} that --quota still allows");
+                return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+            }
+        };
         let name = sanitised(name);
         for number in 0..NAMES {
             let name = if number == 0 { name.clone() } else { numbered(&name, number) };
@@ -98,7 +125,7 @@ impl Store {
             match File::create_new(&part).await {
                 Ok(file) => {
                     let hash = Sha256::new();
-                    return Ok(Incoming { file, part, path, size, received: 0, hash, finished: false });
+                    return Ok(Incoming { file, part, path, size, received: 0, hash, finished: false, quota });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -158,6 +185,19 @@ pub(crate) struct Incoming {
     received: u64,
     hash: Sha256,
     finished: bool,
+    quota: Reservation,
+}
+
+/// Room in the quota, given back when a file is not kept.
+struct Reservation {
+    quota: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.quota.fetch_add(self.bytes, Relaxed);
+    }
 }
 
 impl Incoming {
@@ -185,6 +225,7 @@ impl Incoming {
         self.file.flush().await?;
         fs::rename(&self.part, &self.path).await?;
         self.finished = true;
+        self.quota.bytes = 0;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok((name, std::mem::take(&mut self.hash).finalize().into()))
     }
@@ -198,6 +239,27 @@ impl Drop for Incoming {
             tracing::warn!(%error, path = %self.part.display(), "could not remove an unfinished file");
         }
     }
+}
+
+/// A folder that did not exist before and that nobody else can look into.
+fn private_directory() -> io::Result<PathBuf> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let base = std::env::temp_dir();
+    for number in 0..NAMES {
+        let directory = base.join(format!("visavis-{}-{number}", std::process::id()));
+        match builder.create(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                let text =
+                    format!("cannot make the folder {}: {error}; name one with --directory", directory.display());
+                return Err(io::Error::new(error.kind(), text));
+            }
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name for a folder; name one with --directory"))
 }
 
 /// Hidden files stay so, the unfinished ones among them.
@@ -258,9 +320,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_received_whole_or_not_at_all() {
-        let directory = std::env::temp_dir().join(format!("visavis-store-{}", std::process::id()));
-        let store = Store::open(directory.clone(), 1000).unwrap();
-        assert!(store.receive("large", 1001).await.is_err());
+        let store = Store::open(None, 1000, 30).unwrap();
+        let directory = store.directory().to_owned();
+        assert!(store.receive("large", 1001).await.is_err(), "larger than any file may be");
+        assert!(store.receive("large", 31).await.is_err(), "larger than what may still come");
 
         let mut lost = store.receive("lost.txt", 10).await.unwrap();
         assert!(!lost.write(b"12345").await.unwrap());
@@ -280,6 +343,10 @@ mod tests {
         let mut buf = [0; 16];
         assert_eq!((outgoing.size, outgoing.read(&mut buf).await.unwrap()), (5, 5));
         assert!(store.fetch("../kept.txt").await.is_err());
+        assert!(store.receive("more", 21).await.is_err(), "ten of the thirty bytes are used");
+        store.receive("more", 20).await.unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", directory.join("link")).unwrap();
+        assert!(store.fetch("link").await.is_err());
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -37,14 +37,18 @@ struct Arguments {
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     size: u32,
 
-    /// Where files from browsers are written, and from where files are offered to them. By default a folder in the
-    /// system's directory for temporary files.
+    /// Where files from browsers are written, and from where files are offered to them. By default a new folder in
+    /// the system's directory for temporary files.
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
 
     /// The largest file that is accepted, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(0..1 << 40))]
     largest_file: u64,
+
+    /// How much is accepted in all, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..1 << 40))]
+    quota: u64,
 
     /// How many browsers may be connected at once.
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
@@ -87,8 +91,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.no_serve {
         return Ok(());
     }
-    let directory = arguments.directory.unwrap_or_else(|| std::env::temp_dir().join("visavis-files"));
-    let store = files::Store::open(directory, arguments.largest_file << 20)?;
+    let store = files::Store::open(arguments.directory, arguments.largest_file << 20, arguments.quota << 20)?;
     serve::run(serve::Options {
         listen: arguments.listen,
         peers: arguments.peers,

@@ -93,8 +93,14 @@ async fn serve(socket: &mut WebSocket, peer: &Peer) -> Result<(), Error> {
                     is_connected |= state == PeerConnectionState::Connected;
                     println!("A browser is {state}.");
                     tell(socket, &ToPage::State { state: state.to_string() }).await;
-                    if state == PeerConnectionState::Closed {
-                        return Ok(());
+                    match state {
+                        PeerConnectionState::Closed => return Ok(()),
+                        // The page makes a new connection rather than restart this one.
+                        PeerConnectionState::Failed => return Err(Error::ConnectionFailed),
+                        PeerConnectionState::New
+                        | PeerConnectionState::Connecting
+                        | PeerConnectionState::Connected
+                        | PeerConnectionState::Disconnected => {}
                     }
                 }
                 Some(_) => {}

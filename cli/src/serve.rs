@@ -2,7 +2,7 @@
 //! what the browser held.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -112,13 +112,24 @@ async fn signal(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: 
     })
 }
 
-/// Other pages in the same browser can open WebSockets here too; they are refused by their origin.
+/// Other pages in the same browser can open WebSockets here too; they are refused by their origin. A page that has its
+/// own name resolved to this machine ("DNS rebinding") is refused by that name: here, only addresses and `localhost`
+/// are names.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, origin)| origin == host),
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, origin)| origin == host) && is_address(host)
+        }
         (None, _) | (_, None) => false,
     }
+}
+
+/// Whether a `Host` is an address or `localhost`, with a port or without.
+fn is_address(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    inner.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
 }
 
 async fn read_terminal(shared: Arc<Shared>) {
@@ -129,5 +140,39 @@ async fn read_terminal(shared: Arc<Shared>) {
         if !line.is_empty() && shared.terminal.send(line.to_owned()).is_err() {
             println!("(no browser is connected)");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_origin;
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    fn headers(origin: &'static str, host: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+        headers.insert(header::HOST, HeaderValue::from_static(host));
+        headers
+    }
+
+    #[test]
+    fn only_the_own_page_may_connect() {
+        for (origin, host) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://localhost:8080", "localhost:8080"),
+            ("http://[::1]:8080", "[::1]:8080"),
+            ("https://192.0.2.7", "192.0.2.7"),
+        ] {
+            assert!(is_same_origin(&headers(origin, host)), "{origin} at {host}");
+        }
+        for (origin, host) in [
+            ("http://evil.example", "127.0.0.1:8080"),
+            ("http://rebound.example:8080", "rebound.example:8080"),
+            ("null", "127.0.0.1:8080"),
+            ("http://127.0.0.1:9090", "127.0.0.1:8080"),
+        ] {
+            assert!(!is_same_origin(&headers(origin, host)), "{origin} at {host}");
+        }
+        assert!(!is_same_origin(&HeaderMap::new()));
     }
 }
