@@ -2,7 +2,7 @@
 //!
 //! A [`Channels`] owns one SCTP association and all data channels on it: it opens and closes them, and sends and
 //! receives their messages. It takes and gives SCTP packets, to be carried by DTLS (or, for trying things out, by plain
-//! UDP: see the example `chat`); time is an argument and randomness a seed. What the peer can make it keep is bounded
+//! UDP: see the example `channel_chat`); time is an argument and randomness a seed. What the peer can make it keep is bounded
 //! by its [`Config`].
 //!
 //! # Use

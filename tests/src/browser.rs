@@ -137,6 +137,8 @@ impl Browser {
         };
         let mut driver = Command::new(program)
             .arg(port_argument)
+            .env("HOME", isolation::scratch())
+            .env("TMPDIR", isolation::scratch())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -55,7 +55,7 @@ pub fn isolated<F: Future<Output = ()>>(name: &str, deadline: Duration, test: im
     }
     command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SETUP, "sh"]);
     command.arg(executable).args(["--exact", name, "--nocapture", "--test-threads=1"]);
-    command.env(SCRATCH, &scratch.0).env("TMPDIR", &scratch.0).env("HOME", &scratch.0);
+    command.env(SCRATCH, &scratch.0);
     let output = command.output().expect("unshare (util-linux) and ip (iproute2) are installed");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);

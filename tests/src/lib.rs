@@ -14,3 +14,8 @@ pub mod pattern;
 
 /// What a test helper fails with: anything that can be printed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The code of the README, which compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -3,7 +3,7 @@
 /// `length` pseudo-random bytes from xorshift32, as little-endian words. A seed of 0 counts as 1.
 ///
 /// ```
-/// assert_eq!(visavis_tests::pattern::bytes(6, 1), [0x21, 0x20, 0x04, 0x00, 0x61, 0x06]);
+/// assert_eq!(visavis_tests::pattern::bytes(6, 1), [0x21, 0x20, 0x04, 0x00, 0x01, 0x06]);
 /// ```
 #[must_use]
 pub fn bytes(length: usize, seed: u32) -> Vec<u8> {

@@ -8,7 +8,15 @@
     reason = "what a test did not expect ends it, and says where; its helpers are no different"
 )]
 
+mod bulk;
+mod channels;
+mod closing;
+mod demo;
+mod duo;
 mod harness;
+mod messages;
+mod restart;
+mod roles;
 
 /// Makes `name::chromium` and `name::firefox` of an `async fn name(kind: Kind)`, each in a namespace of its own.
 macro_rules! in_both_browsers {

@@ -3,15 +3,15 @@
 //! Between two terminals:
 //!
 //! ```text
-//! cargo run -p visavis-sctp --example chat -- 9001
-//! cargo run -p visavis-sctp --example chat -- 9002 127.0.0.1:9001
+//! cargo run -p visavis-sctp --example udp_chat -- 9001
+//! cargo run -p visavis-sctp --example udp_chat -- 9002 127.0.0.1:9001
 //! ```
 //!
 //! Or with a program of usrsctp's (Debian: libusrsctp-examples) that sends everything back:
 //!
 //! ```text
 //! /usr/lib/usrsctp/echo_server 9001 9002
-//! cargo run -p visavis-sctp --example chat -- 9002 127.0.0.1:9001 7
+//! cargo run -p visavis-sctp --example udp_chat -- 9002 127.0.0.1:9001 7
 //! ```
 //!
 //! The arguments are the own UDP port, the other side's UDP address if this side is to call, and the other side's SCTP
@@ -38,7 +38,7 @@ fn now() -> Instant {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let port: u16 = arguments.next().ok_or("which UDP port? See the top of chat.rs")?.parse()?;
+    let port: u16 = arguments.next().ok_or("which UDP port? See the top of udp_chat.rs")?.parse()?;
     let remote: Option<SocketAddr> = arguments.next().map(|text| text.parse()).transpose()?;
     let remote_port: u16 = arguments.next().map_or(Ok(5000), |text| text.parse())?;
 

@@ -3,8 +3,8 @@
 //! Between two terminals:
 //!
 //! ```text
-//! cargo run -p visavis-datachannel --example chat -- 9911 127.0.0.1:9912
-//! cargo run -p visavis-datachannel --example chat -- 9912 127.0.0.1:9911
+//! cargo run -p visavis-datachannel --example channel_chat -- 9911 127.0.0.1:9912
+//! cargo run -p visavis-datachannel --example channel_chat -- 9912 127.0.0.1:9911
 //! ```
 //!
 //! With usrsctp's example program (Debian: libusrsctp-examples), which speaks the first draft of the establishment
@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! /usr/lib/usrsctp/rtcweb 9912 9911 5000
-//! cargo run -p visavis-datachannel --example chat -- --rtcweb 9911 127.0.0.1:9912
+//! cargo run -p visavis-datachannel --example channel_chat -- --rtcweb 9911 127.0.0.1:9912
 //! ```
 //!
 //! A line is sent on the current channel, the one that was opened last. `/open LABEL` opens another, `/use STREAM`
@@ -26,7 +26,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 use visavis_datachannel::{ChannelId, Channels, Config, Dialect, Event, Message, Options, Role};
 
-const USAGE: &str = "usage: chat [--rtcweb] <local UDP port> <remote address:port>";
+const USAGE: &str = "usage: channel_chat [--rtcweb] <local UDP port> <remote address:port>";
 
 fn main() -> ExitCode {
     let Some((dialect, port, remote)) = arguments() else {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match run(dialect, port, remote) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("chat: {error}");
+            eprintln!("channel_chat: {error}");
             ExitCode::FAILURE
         }
     }
