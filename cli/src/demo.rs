@@ -1,6 +1,6 @@
 //! Two peers in this process, over real sockets: the flow of the mission, step by step.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -76,11 +76,13 @@ async fn exchange_data(
     let sending = tokio::spawn(async move { send_pattern(&sender, size).await });
     let mut hash = Sha256::new();
     let (mut received, mut shown) = (0_u64, Instant::now());
+    // A line that is written over is for people who watch.
+    let is_terminal = std::io::stdout().is_terminal();
     while received < size {
         let message = within("receive data", there.recv()).await?.ok_or("the channel closed in mid-transfer")?;
         hash.update(message.as_bytes());
         received += message.len() as u64;
-        if shown.elapsed() > Duration::from_millis(200) {
+        if is_terminal && shown.elapsed() > Duration::from_millis(200) {
             shown = Instant::now();
             print!(
                 "\r{:>9.1} ms  {:>3} % received",
@@ -95,7 +97,9 @@ async fn exchange_data(
     if got != sent {
         return Err("what arrived is not what was sent".into());
     }
-    print!("\r{:60}\r", "");
+    if is_terminal {
+        print!("\r{:60}\r", "");
+    }
     let rate = size as f64 / elapsed.as_secs_f64() / 1e6;
     steps.done(
         &format!("{} MiB received", size >> 20),

@@ -419,7 +419,14 @@ impl Session {
         match heard {
             Heard::Ice(event) => self.hear_ice(*event),
             Heard::Connecting => {}
-            Heard::Connected(role) => self.channels.connect(now, role_of(role)),
+            Heard::Connected(role) => {
+                // A lost packet of the handshake costs a few round trips, not the second that is assumed of a path
+                // nobody has measured.
+                if let Some(rtt) = self.transport.rtt() {
+                    self.channels.set_rtt(rtt);
+                }
+                self.channels.connect(now, role_of(role));
+            }
             Heard::Ended(error) => {
                 tracing::debug!(%error, "DTLS ended");
                 self.end(now, Ended::Dtls(error));
