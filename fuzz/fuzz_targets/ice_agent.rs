@@ -18,8 +18,14 @@ const STEPS: usize = 400;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    Wait { milliseconds: u16 },
-    Datagram { local: u8, remote: u8, bytes: Vec<u8> },
+    Wait {
+        milliseconds: u16,
+    },
+    Datagram {
+        local: u8,
+        remote: u8,
+        bytes: Vec<u8>,
+    },
     Check {
         local: u8,
         remote: u8,
@@ -29,13 +35,30 @@ enum Step {
         nominates: bool,
         extra: Option<(u16, Vec<u8>)>,
     },
-    Answer { which: u8, elsewhere: Option<u8>, mapped: u8, code: Option<u16>, is_forged: bool },
+    Answer {
+        which: u8,
+        elsewhere: Option<u8>,
+        mapped: u8,
+        code: Option<u16>,
+        is_forged: bool,
+    },
     AddHost(u8),
     RemoveHost(u8),
-    Candidate { remote: u8, priority: u32, foundation: u8, is_named: bool },
+    Candidate {
+        remote: u8,
+        priority: u32,
+        foundation: u8,
+        is_named: bool,
+    },
     CandidateLine(String),
-    Resolved { remote: u8, is_found: bool },
-    Remote { which: u8, lite: bool },
+    Resolved {
+        remote: u8,
+        is_found: bool,
+    },
+    Remote {
+        which: u8,
+        lite: bool,
+    },
     Restart(u8),
     Server(u8),
     EndOfHosts,

@@ -31,9 +31,8 @@ fuzz_target!(|steps: Vec<Step>| {
     world.sessions[0].open_channel(now, datachannel::Options::new("channel")).expect("a first channel");
     negotiate(&mut world, 0);
     world.run_for(Duration::from_secs(2));
-    let is_connected = |world: &World| {
-        world.sessions.iter().all(|session| session.connection_state() == ConnectionState::Connected)
-    };
+    let is_connected =
+        |world: &World| world.sessions.iter().all(|session| session.connection_state() == ConnectionState::Connected);
     assert!(is_connected(&world));
     for step in steps.into_iter().take(64) {
         take(&mut world, step);

@@ -41,4 +41,3 @@ fuzz_target!(|text: &str| {
         assert!(buf.len() < 1 << 20, "an answer to nobody grows without bound");
     }
 });
-

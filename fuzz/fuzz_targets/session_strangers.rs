@@ -14,13 +14,28 @@ use sessions::{World, address};
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    Datagram { to: bool, from_peer: bool, bytes: Vec<u8> },
+    Datagram {
+        to: bool,
+        from_peer: bool,
+        bytes: Vec<u8>,
+    },
     /// A datagram that was seen, with one byte changed.
-    Mutated { index: u8, place: u16, with: u8 },
-    Replayed { index: u8 },
-    Candidate { to: bool, text: String },
+    Mutated {
+        index: u8,
+        place: u16,
+        with: u8,
+    },
+    Replayed {
+        index: u8,
+    },
+    Candidate {
+        to: bool,
+        text: String,
+    },
     Negotiate,
-    Time { milliseconds: u16 },
+    Time {
+        milliseconds: u16,
+    },
 }
 
 fuzz_target!(|steps: Vec<Step>| {
