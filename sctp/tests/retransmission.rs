@@ -205,3 +205,30 @@ fn an_oversized_chunk_goes_alone_after_the_path_has_shrunk() {
     pair.a.association.set_max_packet(600);
     pair.expect("the message", 10 * SECOND, |pair| !pair.b.payloads(0).is_empty());
 }
+
+#[test]
+fn a_window_that_is_not_used_for_a_while_is_forgotten() {
+    let mut pair = connected();
+    for number in 0..40 {
+        pair.a.queue(0, pattern(50_000, number), ORDERED);
+    }
+    let now = pair.now();
+    pair.a.pump(now);
+    pair.expect("all", 10 * SECOND, |pair| pair.b.payloads(0).len() == 40);
+    let window = pair.a.association.stats().congestion_window;
+    assert!(window > 50_000, "{window}");
+    // Acknowledgements, heartbeats and the peer's data do not count as use.
+    for _ in 0..20 {
+        pair.b.queue(0, "tick", ORDERED);
+        let now = pair.now();
+        pair.b.pump(now);
+        pair.run_for(SECOND);
+    }
+    pair.a.queue(0, "x", ORDERED);
+    let now = pair.now();
+    pair.a.pump(now);
+    pair.run_for(SECOND);
+    let stats = pair.a.association.stats();
+    assert_eq!(stats.congestion_window, 4 * 1148);
+    assert!(stats.slow_start_threshold >= window, "to where it came from it grows fast");
+}

@@ -16,14 +16,16 @@ pub(crate) struct NewReno {
     partial_bytes_acked: usize,
     /// The most that DATA chunks can take in one packet (PMDCS).
     packet: usize,
-    last_sent: Option<Instant>,
+    /// When data was sent last, or the window decayed last.
+    unused_since: Option<Instant>,
+    is_decaying: bool,
 }
 
 impl NewReno {
     /// `packet` is the most that DATA chunks can take in one packet (PMDCS).
     pub(crate) fn new(packet: usize) -> Self {
         let window = (4 * packet).min((2 * packet).max(4404));
-        Self { window, threshold: usize::MAX, partial_bytes_acked: 0, packet, last_sent: None }
+        Self { window, threshold: usize::MAX, partial_bytes_acked: 0, packet, unused_since: None, is_decaying: false }
     }
 
     /// The congestion window.
@@ -42,21 +44,30 @@ impl NewReno {
         self.window = self.window.max(packet);
     }
 
-    /// Data is about to be sent. A window that has not been used for a while says little about the path
-    /// (section 7.2.1, last item).
-    pub(crate) fn on_send(&mut self, now: Instant, rto: Duration) {
-        if let Some(last) = self.last_sent {
-            let mut idle = now.saturating_duration_since(last);
-            let least = 4 * self.packet;
-            if idle >= rto && self.window > least {
+    /// Data might be sent now. A window that has not been used for a while says little about the path: it halves with
+    /// every timeout that passes unused (section 7.2.1, last item).
+    pub(crate) fn decay(&mut self, now: Instant, rto: Duration) {
+        let least = 4 * self.packet;
+        while let Some(since) = self.unused_since
+            && now.saturating_duration_since(since) >= rto
+        {
+            if self.window <= least {
+                self.unused_since = Some(now);
+                return;
+            }
+            if !self.is_decaying {
+                self.is_decaying = true;
                 self.threshold = self.window;
             }
-            while idle >= rto && self.window > least {
-                self.window = (self.window / 2).max(least);
-                idle -= rto;
-            }
+            self.window = (self.window / 2).max(least);
+            self.unused_since = Some(since + rto);
         }
-        self.last_sent = Some(now);
+    }
+
+    /// Data has been sent.
+    pub(crate) const fn on_send(&mut self, now: Instant) {
+        self.unused_since = Some(now);
+        self.is_decaying = false;
     }
 
     /// `acked` bytes were acknowledged for the first time when `flight` bytes were in flight. `all` if nothing is
@@ -156,10 +167,13 @@ mod tests {
         let mut control = NewReno::new(1000);
         control.on_ack(28_000, 28_000, false, true);
         assert_eq!(control.window(), 32_000);
-        control.on_send(start, rto);
-        control.on_send(start + rto * 2, rto);
+        control.on_send(start);
+        control.decay(start + rto / 2, rto);
+        assert_eq!(control.window(), 32_000);
+        control.decay(start + rto * 2, rto);
+        control.decay(start + rto * 2, rto);
         assert_eq!((control.window(), control.threshold()), (8000, 32_000));
-        control.on_send(start + rto * 2000, rto);
-        assert_eq!(control.window(), 4000);
+        control.decay(start + rto * 2000, rto);
+        assert_eq!((control.window(), control.threshold()), (4000, 32_000));
     }
 }

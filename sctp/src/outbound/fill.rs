@@ -18,7 +18,7 @@ impl Outbound {
 
     /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).
     pub(crate) fn fill(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, stats: &mut Stats) -> Filled {
-        self.congestion.on_send(now, self.rto.current());
+        self.congestion.decay(now, self.rto.current());
         let mut filled = Filled::default();
         // Decided once per packet: the window may be exceeded by what fills this packet up (rule B).
         let may_send = self.may_send();
@@ -27,6 +27,9 @@ impl Outbound {
         }
         if may_send && !self.ring.has_lost() {
             self.fill_new(now, writer, hurry, &mut filled, stats);
+        }
+        if filled.any {
+            self.congestion.on_send(now);
         }
         filled
     }
