@@ -15,7 +15,7 @@ use crate::serial::Tsn;
 use crate::stats::Stats;
 use congestion::NewReno;
 use queue::{OVERHEAD, Queue, Taken};
-use ring::{Limit, Refused, Ring};
+use ring::{Acked, Limit, Refused, Ring};
 use rto::Rto;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -202,8 +202,25 @@ impl Outbound {
     ) -> Result<(Watch, bool), Refused> {
         let flight = self.ring.flight_wire();
         let acked = self.ring.acknowledge(now, sack.cumulative_tsn_ack, sack.gap_blocks(), self.recovery.is_some())?;
-        self.heard = true;
         self.a_rwnd = sack.a_rwnd as usize;
+        Ok(self.acknowledged(now, acked, flight, stats))
+    }
+
+    /// SHUTDOWN acknowledges cumulatively, and says nothing about gaps and the window.
+    pub(crate) fn acknowledge_shutdown(
+        &mut self,
+        now: Instant,
+        cumulative: Tsn,
+        stats: &mut Stats,
+    ) -> Result<(Watch, bool), Refused> {
+        let flight = self.ring.flight_wire();
+        let acked = self.ring.acknowledge_shutdown(now, cumulative)?;
+        Ok(self.acknowledged(now, acked, flight, stats))
+    }
+
+    /// What follows from what was acknowledged when `flight` bytes were in flight.
+    fn acknowledged(&mut self, now: Instant, acked: Acked, flight: usize, stats: &mut Stats) -> (Watch, bool) {
+        self.heard = true;
         self.held = self.held.saturating_sub(acked.released + acked.released_chunks * OVERHEAD);
         if let Some(rtt) = acked.rtt {
             self.rto.measure(rtt);
@@ -233,18 +250,7 @@ impl Outbound {
         } else {
             Watch::Keep
         };
-        Ok((watch, acked.any))
-    }
-
-    /// SHUTDOWN acknowledges cumulatively and says nothing about the window.
-    pub(crate) fn acknowledge_shutdown(
-        &mut self,
-        now: Instant,
-        cumulative: Tsn,
-        stats: &mut Stats,
-    ) -> Result<(Watch, bool), Refused> {
-        let a_rwnd = u32::try_from(self.a_rwnd).unwrap_or(u32::MAX);
-        self.acknowledge(now, &Sack::new(cumulative, a_rwnd), stats)
+        (watch, acked.any)
     }
 
     fn on_loss(&mut self) {

@@ -273,6 +273,16 @@ impl Ring {
         Ok(acked)
     }
 
+    /// Applies the cumulative ack of SHUTDOWN; what gap blocks said before stands.
+    pub(crate) fn acknowledge_shutdown(&mut self, now: Instant, cumulative: Tsn) -> Result<Acked, Refused> {
+        self.check(cumulative, std::iter::empty())?;
+        let mut acked = Acked::default();
+        if let Some(tsn) = self.acknowledge_cumulative(now, cumulative, &mut acked) {
+            self.report(tsn);
+        }
+        Ok(acked)
+    }
+
     fn check(&self, cumulative: Tsn, mut gaps: impl Iterator<Item = GapBlock>) -> Result<(), Refused> {
         if cumulative.precedes(self.cumulative_ack()) {
             return Err(Refused::Old);
