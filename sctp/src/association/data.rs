@@ -4,7 +4,7 @@ use super::Association;
 use super::phase::{Phase, Stage};
 use super::timers::Timer;
 use crate::inbound::{Received, Violation};
-use crate::outbound::Watch;
+use crate::outbound::{Refused, Watch};
 use crate::packet::{Cause, Causes, Chunk, Data, ForwardTsn, Sack, Writer, code};
 use crate::serial::Tsn;
 use std::time::Instant;
@@ -144,10 +144,15 @@ impl Association {
         self.after_ack(now, outcome);
     }
 
-    fn after_ack<E>(&mut self, now: Instant, outcome: Result<(Watch, bool), E>) {
-        let Ok((watch, progress)) = outcome else {
-            self.stats.refused += 1;
-            return;
+    fn after_ack(&mut self, now: Instant, outcome: Result<(Watch, bool), Refused>) {
+        let (watch, progress) = match outcome {
+            Ok(done) => done,
+            // Overtaken on the way.
+            Err(Refused::Old) => return,
+            Err(Refused::Unsent) => {
+                self.stats.refused += 1;
+                return;
+            }
         };
         if progress {
             self.errors = 0;
