@@ -154,7 +154,7 @@ impl Browser {
         connector.set_nodelay(true);
         let address = format!("http://127.0.0.1:{port}");
         let client = ClientBuilder::new(connector).capabilities(capabilities).connect(&address).await?;
-        let long = Some(Duration::from_secs(120));
+        let long = Some(Duration::from_secs(300));
         client.update_timeouts(TimeoutConfiguration::new(long, long, None)).await?;
         Ok(Self { client, driver, kind: settings.kind })
     }

@@ -87,7 +87,7 @@ async fn find<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Lines<R>, text: &s
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it does not take that long")
+    tokio::time::timeout(Duration::from_secs(180), future).await.expect("it does not take that long")
 }
 
 /// A port that was free a moment ago.

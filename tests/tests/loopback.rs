@@ -24,7 +24,7 @@ async fn connect(address: IpAddr) -> (Initiator, Receiver, DataChannel, DataChan
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it does not take that long")
+    tokio::time::timeout(Duration::from_secs(180), future).await.expect("it does not take that long")
 }
 
 async fn transfers(address: IpAddr, total: usize) {

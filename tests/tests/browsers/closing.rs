@@ -128,7 +128,7 @@ in_both_browsers! {
         let noticed = states.wait_for(|state| {
             matches!(state, IceConnectionState::Disconnected | IceConnectionState::Failed | IceConnectionState::Closed)
         });
-        within(Duration::from_secs(32), noticed).await.unwrap();
+        within(Duration::from_secs(36), noticed).await.unwrap();
         println!("noticed after {:?}", began.elapsed());
         let mut states = peer.watch_connection_state();
         let given_up = states.wait_for(|state| matches!(state, PeerConnectionState::Failed | PeerConnectionState::Closed));

@@ -70,7 +70,7 @@ impl Program {
 }
 
 async fn element(client: &Client, css: &str) -> Element {
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     let found = client.wait().at_most(limit).for_element(Locator::Css(css)).await;
     found.unwrap_or_else(|error| panic!("{css}: {error}"))
 }
@@ -98,7 +98,7 @@ async fn click_through(client: &Client, program: &mut Program, role: &str, direc
     program.line_with(&said).await;
     let typed = format!("typed into the terminal, to the {role}\n");
     program.stdin.write_all(typed.as_bytes()).await.unwrap();
-    let wait = client.wait().at_most(Duration::from_secs(20));
+    let wait = client.wait().at_most(Duration::from_secs(60));
     let heard = format!("//ol[@id='chat-log']/li[@class='theirs'][contains(., '{}')]", typed.trim());
     wait.for_element(Locator::XPath(&heard)).await.unwrap();
 
@@ -106,12 +106,12 @@ async fn click_through(client: &Client, program: &mut Program, role: &str, direc
     drop_a_file(client, role, directory).await;
     click(client, "#offered button[data-name='sample-16-MiB.bin']").await;
     // The list keeps what earlier connections transferred: all of it is done.
-    let wait = client.wait().at_most(Duration::from_secs(30));
+    let wait = client.wait().at_most(Duration::from_secs(90));
     wait.for_element(Locator::XPath("//ul[@id='transfers'][not(li[@data-done='false' or @data-matches='false'])]"))
         .await
         .unwrap();
     element(client, "#transfers li[data-direction=received][data-matches=true]").await;
-    let wait = client.wait().at_most(Duration::from_secs(20));
+    let wait = client.wait().at_most(Duration::from_secs(60));
     wait.for_element(Locator::XPath("//dd[@id='rtt'][contains(., 'ms')]")).await.unwrap();
 }
 
@@ -120,7 +120,7 @@ async fn measure(client: &Client) {
     for (button, verb) in [("#speed-download", "Received"), ("#speed-upload", "Sent")] {
         click(client, button).await;
         let done = format!("//p[@id='speed-result'][contains(., '{verb}') and contains(., 'per second')]");
-        let wait = client.wait().at_most(Duration::from_secs(30));
+        let wait = client.wait().at_most(Duration::from_secs(90));
         println!("{}", wait.for_element(Locator::XPath(&done)).await.unwrap().text().await.unwrap());
     }
 }
@@ -152,7 +152,7 @@ async fn arrived(client: &Client, directory: &Path, name: &str, bytes: &[u8]) {
     let row = format!(
         "//ul[@id='transfers']/li[@data-direction='sent'][@data-done='true'][@data-matches='true'][contains(., '{name}')]"
     );
-    let wait = client.wait().at_most(Duration::from_secs(30));
+    let wait = client.wait().at_most(Duration::from_secs(90));
     let row = wait.for_element(Locator::XPath(&row)).await.unwrap();
     let hash = sha256(bytes);
     assert!(row.text().await.unwrap().contains(&hash), "the page shows the hash");
@@ -177,7 +177,7 @@ async fn run(kind: Kind) {
     client.set_window_size(1100, 1300).await.unwrap();
     client.goto(&program.url).await.unwrap();
     for role in ["initiator", "receiver"] {
-        within(Duration::from_secs(60), click_through(client, &mut program, role, &directory)).await;
+        within(Duration::from_secs(200), click_through(client, &mut program, role, &directory)).await;
         if role == "initiator" {
             measure(client).await;
             take_screenshot(client, kind).await;

@@ -105,7 +105,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 /// Waits for what takes moments on one machine, and fails where it takes longer.
 #[track_caller]
 pub(crate) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    within(Duration::from_secs(20), future)
+    within(Duration::from_secs(60), future)
 }
 
 #[track_caller]

@@ -44,4 +44,4 @@ macro_rules! in_both_browsers {
 use in_both_browsers;
 
 /// No test here needs as long; one that hangs ends.
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(150);
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(400);

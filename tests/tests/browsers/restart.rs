@@ -11,7 +11,7 @@ use crate::{
 
 const TOTAL: usize = 24 << 20;
 const MESSAGE: usize = 16 << 10;
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(250);
 
 /// The user name of ICE in each side's description.
 async fn fragments(duo: &Duo) -> [String; 2] {
