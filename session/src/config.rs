@@ -22,6 +22,8 @@ pub struct Config {
     pub early_datagrams: usize,
     /// How many candidates are kept that come before the remote description they belong to.
     pub early_candidates: usize,
+    /// How many events wait to be polled, those of channels apart, before the oldest give way.
+    pub max_events: usize,
     /// How long [`Session::close`](crate::Session::close) tries to deliver what was accepted.
     pub close_timeout: Duration,
 }
@@ -38,6 +40,7 @@ impl Config {
             key_log: None,
             early_datagrams: 16,
             early_candidates: 64,
+            max_events: 1024,
             close_timeout: Duration::from_secs(5),
         }
     }

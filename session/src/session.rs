@@ -35,9 +35,11 @@ pub struct Session {
     transport: Transport,
     channels: Channels,
     life: Life,
-    /// Whether SCTP has ended, and all channels with it.
-    is_association_over: bool,
+    /// What happened, but for channels, which keep their own until they are asked for.
     events: VecDeque<Event>,
+    /// What comes after the last event of a channel.
+    last_events: VecDeque<Event>,
+    events_limit: usize,
     connection_state: ConnectionState,
     close_timeout: Duration,
     /// Candidates of the peer that came before its description.
@@ -73,8 +75,9 @@ impl Session {
             transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
             channels: Channels::new(channels, now, child(&mut rng)),
             life: Life::Open,
-            is_association_over: false,
             events: VecDeque::new(),
+            last_events: VecDeque::new(),
+            events_limit: config.max_events.max(1),
             connection_state: ConnectionState::New,
             close_timeout: config.close_timeout,
             early_candidates: Vec::new(),
@@ -144,7 +147,7 @@ impl Session {
             self.transport.secure(security);
         }
         if let Some(state) = applied.signaling_state {
-            self.events.push_back(Event::SignalingState(state));
+            self.tell(Event::SignalingState(state));
         }
         self.react(now);
         self.check_negotiation_needed();
@@ -232,16 +235,12 @@ impl Session {
 
     /// Queues a message. One that cannot be taken is handed back in the error.
     pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), datachannel::SendError> {
-        let result = self.channels.send(now, id, message);
-        self.hear_channels(now);
-        result
+        self.channels.send(now, id, message)
     }
 
     /// The next message of a channel, if one is there.
     pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
-        let message = self.channels.read(now, id);
-        self.hear_channels(now);
-        message
+        self.channels.read(now, id)
     }
 
     /// Closes a channel once all that was sent on it is delivered.
@@ -310,9 +309,12 @@ impl Session {
         [self.transport.poll_timeout(), self.channels.poll_timeout(), close].into_iter().flatten().min()
     }
 
-    /// What happened, in order.
+    /// What happened. Channels come after what was decided beneath them, and before the end.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events
+            .pop_front()
+            .or_else(|| self.channels.poll_event().map(Event::Channel))
+            .or_else(|| self.last_events.pop_front())
     }
 
     /// Delivers what was accepted, closes every channel, says goodbye to the peer and ends. What has not been
@@ -322,7 +324,7 @@ impl Session {
             return;
         }
         self.set_signaling_closed();
-        if self.transport.dtls_state() == DtlsState::Connected && !self.is_association_over {
+        if self.transport.dtls_state() == DtlsState::Connected && !self.channels.is_over() {
             self.life = Life::Draining { deadline: now + self.close_timeout };
             self.channels.shutdown(now);
             self.react(now);
@@ -374,19 +376,27 @@ impl Session {
         }
     }
 
+    /// Queues an event. Where nobody asks for them, the oldest give way.
+    fn tell(&mut self, event: Event) {
+        if self.events.len() >= self.events_limit {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
     fn check_open(&self) -> Result<(), Error> {
         if self.life == Life::Open { Ok(()) } else { Err(Error::Closed) }
     }
 
     fn check_negotiation_needed(&mut self) {
         if self.life == Life::Open && self.negotiation.take_needed() {
-            self.events.push_back(Event::NegotiationNeeded);
+            self.tell(Event::NegotiationNeeded);
         }
     }
 
     fn set_signaling_closed(&mut self) {
         if self.negotiation.close() {
-            self.events.push_back(Event::SignalingState(SignalingState::Closed));
+            self.tell(Event::SignalingState(SignalingState::Closed));
         }
     }
 
@@ -399,20 +409,12 @@ impl Session {
         while let Some(heard) = self.transport.poll() {
             self.hear(now, heard);
         }
-        self.hear_channels(now);
-        self.update_connection_state();
-    }
-
-    fn hear_channels(&mut self, now: Instant) {
-        while let Some(event) = self.channels.poll_event() {
-            if let datachannel::Event::Disconnected(_) = &event {
-                self.is_association_over = true;
-                if let Life::Draining { .. } = self.life {
-                    self.say_goodbye(now);
-                }
-            }
-            self.events.push_back(Event::Channel(event));
+        if let Life::Draining { .. } = self.life
+            && self.channels.is_over()
+        {
+            self.say_goodbye(now);
         }
+        self.update_connection_state();
     }
 
     fn hear(&mut self, now: Instant, heard: Heard) {
@@ -437,7 +439,7 @@ impl Session {
 
     /// The layers beneath are gone: channels end with what has arrived, and the session with them.
     fn end(&mut self, now: Instant, why: Ended) {
-        self.events.push_back(Event::Ended(why));
+        self.last_events.push_back(Event::Ended(why));
         self.say_goodbye(now);
     }
 
@@ -445,22 +447,22 @@ impl Session {
         match event {
             ice::Event::Candidate(candidate) => {
                 let candidate = self.negotiation.local_candidate(&candidate, &self.transport);
-                self.events.push_back(Event::IceCandidate(Some(candidate)));
+                self.tell(Event::IceCandidate(Some(candidate)));
             }
             ice::Event::GatheringState(state) => {
                 if state == ice::GatheringState::Complete {
-                    self.events.push_back(Event::IceCandidate(None));
+                    self.tell(Event::IceCandidate(None));
                 }
-                self.events.push_back(Event::IceGatheringState(state));
+                self.tell(Event::IceGatheringState(state));
             }
-            ice::Event::State(state) => self.events.push_back(Event::IceConnectionState(state)),
+            ice::Event::State(state) => self.tell(Event::IceConnectionState(state)),
             ice::Event::Selected { local, remote } => {
                 let (local, remote) = (Box::new(local), Box::new(remote));
-                self.events.push_back(Event::SelectedPair { local, remote });
+                self.tell(Event::SelectedPair { local, remote });
             }
-            ice::Event::Resolve(name) => self.events.push_back(Event::Resolve(name)),
+            ice::Event::Resolve(name) => self.tell(Event::Resolve(name)),
             ice::Event::GatheringError { server, local, code, reason } => {
-                self.events.push_back(Event::IceCandidateError { server, local, code, reason });
+                self.tell(Event::IceCandidateError { server, local, code, reason });
             }
         }
     }
@@ -470,9 +472,8 @@ impl Session {
     fn say_goodbye(&mut self, now: Instant) {
         self.set_signaling_closed();
         self.life = Life::Closed;
-        if !self.is_association_over {
+        if !self.channels.is_over() {
             self.channels.abort(now);
-            self.hear_channels(now);
         }
         self.update_connection_state();
     }
@@ -487,7 +488,10 @@ impl Session {
         if self.connection_state != state {
             tracing::debug!(%state, "connection state");
             self.connection_state = state;
-            self.events.push_back(Event::ConnectionState(state));
+            match self.life {
+                Life::Closed => self.last_events.push_back(Event::ConnectionState(state)),
+                Life::Open | Life::Draining { .. } => self.tell(Event::ConnectionState(state)),
+            }
         }
     }
 }

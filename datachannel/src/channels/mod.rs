@@ -160,6 +160,11 @@ impl Channels {
         Some(event)
     }
 
+    /// Whether the association has ended. What is left are events, and messages that have arrived.
+    pub fn is_over(&self) -> bool {
+        self.life == Life::Ended
+    }
+
     /// What is known of a channel. `None` once it is closed, that event was polled and everything was read.
     pub fn info(&self, id: ChannelId) -> Option<Info> {
         self.channels.get(&id).map(Channel::info)
