@@ -309,7 +309,7 @@ impl Session {
         [self.transport.poll_timeout(), self.channels.poll_timeout(), close].into_iter().flatten().min()
     }
 
-    /// What happened. Channels come after what was decided beneath them, and before the end.
+    /// What happened. Channels come after what was decided beneath them, and before the last state.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events
             .pop_front()
@@ -439,7 +439,7 @@ impl Session {
 
     /// The layers beneath are gone: channels end with what has arrived, and the session with them.
     fn end(&mut self, now: Instant, why: Ended) {
-        self.last_events.push_back(Event::Ended(why));
+        self.tell(Event::Ended(why));
         self.say_goodbye(now);
     }
 
