@@ -292,6 +292,9 @@ impl Association {
             return;
         }
         self.settle(now);
+        // By then everything is delivered both ways; only the peer's last word is missing.
+        let is_done = self.phase.stage() == Some(Stage::ShutdownAckSent) && why != Closed::Aborted;
+        let why = if is_done { Closed::Shutdown } else { why };
         tracing::debug!(?why, "closed");
         let peer = self.phase.take_peer();
         self.phase = Phase::Ended(peer);

@@ -8,6 +8,10 @@ use crate::packet::Chunk;
 use crate::serial::Tsn;
 use std::time::Instant;
 
+/// How often SHUTDOWN ACK goes unanswered before its sender ends without SHUTDOWN COMPLETE, which may have been lost with
+/// a peer that is gone by now. Nothing depends on it: everything is delivered both ways.
+const LAST_WORDS: u32 = 3;
+
 impl Association {
     /// Ends the association gracefully: nothing more is accepted, all that was accepted is delivered, then both sides
     /// close. Before the association is open, it is opened first if anything is queued.
@@ -107,5 +111,8 @@ impl Association {
         self.outbound.rto.back_off();
         self.timers.start(Timer::Shutdown, Some(now + self.outbound.timeout()));
         self.count_error(now);
+        if self.phase.stage() == Some(Stage::ShutdownAckSent) && self.errors >= LAST_WORDS {
+            self.close(now, Closed::Shutdown);
+        }
     }
 }
