@@ -217,3 +217,10 @@ impl World {
 pub(crate) fn pattern(number: usize, length: usize) -> Vec<u8> {
     (0..length).map(|place| (place * 31 + number * 7) as u8).collect()
 }
+
+/// A description as it is sent when candidates trickle after it.
+pub(crate) fn without_candidates(description: SessionDescription) -> SessionDescription {
+    let is_kept = |line: &&str| !line.starts_with("a=candidate") && !line.starts_with("a=end-of-candidates");
+    let sdp = description.sdp.split_inclusive("\r\n").filter(is_kept).collect();
+    SessionDescription { sdp, ..description }
+}

@@ -6,7 +6,7 @@ use sim::Link;
 use visavis_session::datachannel::Message;
 use visavis_session::{Error, Event, IceCandidate, OfferOptions, SdpKind, SessionDescription, SignalingState};
 
-use crate::common::{PATIENCE, World};
+use crate::common::{PATIENCE, World, without_candidates};
 
 fn world() -> World {
     World::new(1, Link::delay(Duration::from_millis(5)))
@@ -159,7 +159,7 @@ fn candidates_that_come_before_the_description_wait_for_it() {
     let mut world = world();
     let (a, b) = (world.a, world.b);
     world.open(a, "channel");
-    let mut offer = world.offer(a);
+    let offer = world.offer(a);
     let candidates: Vec<IceCandidate> = world
         .host(a)
         .events
@@ -169,12 +169,7 @@ fn candidates_that_come_before_the_description_wait_for_it() {
         )
         .collect();
     assert!(!candidates.is_empty());
-    let trickled: Vec<&str> = offer
-        .sdp
-        .split_inclusive("\r\n")
-        .filter(|line| !line.starts_with("a=candidate") && !line.starts_with("a=end-of-candidates"))
-        .collect();
-    offer.sdp = trickled.concat();
+    let offer = without_candidates(offer);
     for candidate in candidates {
         world.on(b, |now, host| host.session.add_ice_candidate(now, candidate).unwrap());
     }
@@ -188,12 +183,8 @@ fn trickled_candidates_connect() {
     let mut world = world();
     let (a, b) = (world.a, world.b);
     world.open(a, "channel");
-    let bare = |description: SessionDescription| {
-        let kept = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
-        SessionDescription { sdp: kept.filter(|line| !line.starts_with("a=end-of")).collect(), ..description }
-    };
-    let offer = bare(world.offer(a));
-    let answer = bare(world.answer(b, offer));
+    let offer = without_candidates(world.offer(a));
+    let answer = without_candidates(world.answer(b, offer));
     world.accept(a, answer);
     world.network.run_for(Duration::from_secs(1));
     for (from, to) in [(a, b), (b, a)] {
@@ -328,14 +319,10 @@ fn an_end_of_candidates_of_another_generation_ends_nothing() {
     let mut world = world();
     let (a, b) = (world.a, world.b);
     world.open(a, "channel");
-    let bare = |description: SessionDescription| {
-        let kept = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
-        SessionDescription { sdp: kept.filter(|line| !line.starts_with("a=end-of")).collect(), ..description }
-    };
     let offer = world.offer(a);
     let candidate = offer.sdp.lines().find_map(|line| line.strip_prefix("a=candidate:")).unwrap().to_owned();
-    let answer = world.answer(b, bare(offer));
-    world.accept(a, bare(answer));
+    let answer = world.answer(b, without_candidates(offer));
+    world.accept(a, without_candidates(answer));
     let old = IceCandidate { username_fragment: Some("gone".into()), ..IceCandidate::default() };
     world.on(b, |now, host| host.session.add_ice_candidate(now, old).unwrap());
     world.network.run_for(Duration::from_secs(1));

@@ -1,20 +1,21 @@
 //! The state machine that composes all layers: what each of them says is heard here and told to the others.
 
+mod channels;
+mod ending;
+mod signaling;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use datachannel::{ChannelId, Channels, Message};
+use datachannel::Channels;
 use ice::Route;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::negotiation::{Applied, Negotiation, Trickled};
+use crate::negotiation::Negotiation;
 use crate::transport::{Heard, Transport};
-use crate::{
-    Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, OfferOptions, SessionDescription,
-    SignalingState, Stats,
-};
+use crate::{Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, SignalingState, Stats};
 
 /// One peer connection without I/O.
 ///
@@ -85,104 +86,6 @@ impl Session {
         }
     }
 
-    /// Makes an offer of all that is wanted (RFC 8829, section 5.2). Nothing changes until it is set.
-    pub fn create_offer(&mut self, _now: Instant, options: OfferOptions) -> Result<SessionDescription, Error> {
-        self.check_open()?;
-        self.negotiation.create_offer(&self.transport, options)
-    }
-
-    /// Makes the answer to the offer that was set (RFC 8829, section 5.3). Nothing changes until it is set.
-    pub fn create_answer(&mut self, _now: Instant) -> Result<SessionDescription, Error> {
-        self.check_open()?;
-        self.negotiation.create_answer(&self.transport)
-    }
-
-    /// Makes a description that was created here the local one, which starts gathering (RFC 8829, section 5.5).
-    pub fn set_local_description(&mut self, now: Instant, description: SessionDescription) -> Result<(), Error> {
-        self.check_open()?;
-        let applied = self.negotiation.set_local(&description)?;
-        self.apply(now, applied);
-        Ok(())
-    }
-
-    /// Hears the peer's description (RFC 8829, section 5.6). One that cannot be used changes nothing.
-    pub fn set_remote_description(&mut self, now: Instant, description: SessionDescription) -> Result<(), Error> {
-        self.check_open()?;
-        let applied = self.negotiation.set_remote(&description, &self.transport)?;
-        self.apply(now, applied);
-        for candidate in std::mem::take(&mut self.early_candidates) {
-            if let Err(error) = self.add_ice_candidate(now, candidate) {
-                tracing::debug!(%error, "a candidate that came before its description does not belong to it");
-            }
-        }
-        Ok(())
-    }
-
-    /// Carries out what follows from a description that was set.
-    fn apply(&mut self, now: Instant, applied: Applied) {
-        if let Some(role) = applied.ice_role {
-            self.transport.ice.set_role(now, role);
-        }
-        if let Some(local) = applied.restart {
-            self.transport.ice.restart(now, local);
-        }
-        if let Some(remote) = applied.remote_ice {
-            if let Some(credentials) = remote.credentials {
-                self.transport.ice.set_remote(now, credentials, remote.lite);
-            }
-            for candidate in remote.candidates {
-                self.transport.ice.add_remote_candidate(now, candidate);
-            }
-            if remote.complete {
-                self.transport.ice.end_of_remote_candidates(now);
-            }
-        }
-        if let Some(limit) = applied.remote_max_message {
-            self.channels.set_remote_max_message(limit);
-        }
-        if let Some(port) = applied.remote_sctp_port {
-            self.channels.set_remote_port(port);
-        }
-        if let Some(security) = applied.security {
-            self.transport.secure(security);
-        }
-        if let Some(state) = applied.signaling_state {
-            self.tell(Event::SignalingState(state));
-        }
-        self.react(now);
-        self.check_negotiation_needed();
-    }
-
-    /// The local description with all candidates known by now: the pending one, or the current one.
-    pub fn local_description(&self) -> Option<SessionDescription> {
-        self.negotiation.local_description(&self.transport)
-    }
-
-    /// The remote description: the pending one, or the current one.
-    pub fn remote_description(&self) -> Option<SessionDescription> {
-        self.negotiation.remote_description()
-    }
-
-    /// Hears a candidate of the peer (RFC 8838); an empty one ends them. One that comes before the remote
-    /// description waits for it.
-    pub fn add_ice_candidate(&mut self, now: Instant, candidate: IceCandidate) -> Result<(), Error> {
-        self.check_open()?;
-        if !self.negotiation.has_remote() {
-            if self.early_candidates.len() >= self.early_candidates_limit {
-                return Err(Error::TooManyCandidates { limit: self.early_candidates_limit });
-            }
-            self.early_candidates.push(candidate);
-            return Ok(());
-        }
-        match self.negotiation.remote_candidate(&candidate)? {
-            Trickled::Candidate(candidate) => self.transport.ice.add_remote_candidate(now, *candidate),
-            Trickled::End => self.transport.ice.end_of_remote_candidates(now),
-            Trickled::Foreign => {}
-        }
-        self.react(now);
-        Ok(())
-    }
-
     /// A socket is bound to this address; it becomes a host candidate.
     pub fn add_host(&mut self, now: Instant, local: SocketAddr) {
         self.transport.ice.add_host(now, local);
@@ -212,51 +115,6 @@ impl Session {
     pub fn handle_resolved(&mut self, now: Instant, name: &str, address: Option<IpAddr>) {
         self.transport.ice.handle_resolved(now, name, address);
         self.react(now);
-    }
-
-    /// The next offer is to restart ICE (W3C WebRTC 1.0, `restartIce`).
-    pub fn restart_ice(&mut self, _now: Instant) {
-        self.negotiation.want_restart();
-        self.check_negotiation_needed();
-    }
-
-    /// Makes a data channel. It opens when the connection does; the first one asks for negotiation.
-    pub fn open_channel(
-        &mut self,
-        now: Instant,
-        options: datachannel::Options,
-    ) -> Result<ChannelId, datachannel::OpenError> {
-        let id = self.channels.open(now, options)?;
-        self.negotiation.want_channels();
-        self.react(now);
-        self.check_negotiation_needed();
-        Ok(id)
-    }
-
-    /// Queues a message. One that cannot be taken is handed back in the error.
-    pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), datachannel::SendError> {
-        self.channels.send(now, id, message)
-    }
-
-    /// The next message of a channel, if one is there.
-    pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
-        self.channels.read(now, id)
-    }
-
-    /// Closes a channel once all that was sent on it is delivered.
-    pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
-        self.channels.close(now, id);
-        self.react(now);
-    }
-
-    /// The data channels, for what needs no more than to look.
-    pub const fn channels(&self) -> &Channels {
-        &self.channels
-    }
-
-    /// When the bytes that wait on a channel fall to `threshold` or below, an event tells.
-    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, threshold: usize) {
-        self.channels.set_buffered_amount_low_threshold(id, threshold);
     }
 
     /// A datagram came from `remote` to the socket bound to `local`. It is decrypted in place.
@@ -317,34 +175,6 @@ impl Session {
             .or_else(|| self.last_events.pop_front())
     }
 
-    /// Delivers what was accepted, closes every channel, says goodbye to the peer and ends. What has not been
-    /// delivered after [`Config::close_timeout`] is given up.
-    pub fn close(&mut self, now: Instant) {
-        if self.life != Life::Open {
-            return;
-        }
-        self.set_signaling_closed();
-        if self.transport.dtls_state() == DtlsState::Connected && !self.channels.is_over() {
-            self.life = Life::Draining { deadline: now + self.close_timeout };
-            self.channels.shutdown(now);
-            self.react(now);
-        } else {
-            self.say_goodbye(now);
-        }
-    }
-
-    /// Ends at once. What is queued is lost; the peer is told with one packet.
-    pub fn abort(&mut self, now: Instant) {
-        if self.life != Life::Closed {
-            self.say_goodbye(now);
-        }
-    }
-
-    /// Whether the session is over. What [`poll_transmit`](Self::poll_transmit) still hands out are last words.
-    pub fn is_closed(&self) -> bool {
-        self.life == Life::Closed
-    }
-
     /// How far the exchange of descriptions is.
     pub const fn signaling_state(&self) -> SignalingState {
         self.negotiation.state()
@@ -388,18 +218,6 @@ impl Session {
         if self.life == Life::Open { Ok(()) } else { Err(Error::Closed) }
     }
 
-    fn check_negotiation_needed(&mut self) {
-        if self.life == Life::Open && self.negotiation.take_needed() {
-            self.tell(Event::NegotiationNeeded);
-        }
-    }
-
-    fn set_signaling_closed(&mut self) {
-        if self.negotiation.close() {
-            self.tell(Event::SignalingState(SignalingState::Closed));
-        }
-    }
-
     /// Lets every layer hear what the others have to say, until all are quiet.
     fn react(&mut self, now: Instant) {
         let channels = &mut self.channels;
@@ -417,7 +235,7 @@ impl Session {
         self.update_connection_state();
     }
 
-    fn hear(&mut self, now: Instant, heard: Heard) {
+    pub(super) fn hear(&mut self, now: Instant, heard: Heard) {
         match heard {
             Heard::Ice(event) => self.hear_ice(*event),
             Heard::Connecting => {}
@@ -435,12 +253,6 @@ impl Session {
             }
             Heard::Misconfigured(error) => self.end(now, Ended::Config(error)),
         }
-    }
-
-    /// The layers beneath are gone: channels end with what has arrived, and the session with them.
-    fn end(&mut self, now: Instant, why: Ended) {
-        self.tell(Event::Ended(why));
-        self.say_goodbye(now);
     }
 
     fn hear_ice(&mut self, event: ice::Event) {
@@ -465,17 +277,6 @@ impl Session {
                 self.tell(Event::IceCandidateError { server, local, code, reason });
             }
         }
-    }
-
-    /// The end: channels close with what has arrived, and the peer is told, as far as there is a way to.
-    /// [`poll_transmit`](Self::poll_transmit) still hands out the last words of SCTP and DTLS.
-    fn say_goodbye(&mut self, now: Instant) {
-        self.set_signaling_closed();
-        self.life = Life::Closed;
-        if !self.channels.is_over() {
-            self.channels.abort(now);
-        }
-        self.update_connection_state();
     }
 
     fn update_connection_state(&mut self) {

@@ -1,0 +1,48 @@
+//! Data channels, as the application uses them.
+
+use std::time::Instant;
+
+use datachannel::{ChannelId, Channels, Message};
+
+use super::Session;
+
+impl Session {
+    /// Makes a data channel. It opens when the connection does; the first one asks for negotiation.
+    pub fn open_channel(
+        &mut self,
+        now: Instant,
+        options: datachannel::Options,
+    ) -> Result<ChannelId, datachannel::OpenError> {
+        let id = self.channels.open(now, options)?;
+        self.negotiation.want_channels();
+        self.react(now);
+        self.check_negotiation_needed();
+        Ok(id)
+    }
+
+    /// Queues a message. One that cannot be taken is handed back in the error.
+    pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), datachannel::SendError> {
+        self.channels.send(now, id, message)
+    }
+
+    /// The next message of a channel, if one is there.
+    pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
+        self.channels.read(now, id)
+    }
+
+    /// Closes a channel once all that was sent on it is delivered.
+    pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
+        self.channels.close(now, id);
+        self.react(now);
+    }
+
+    /// The data channels, for what needs no more than to look.
+    pub const fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// When the bytes that wait on a channel fall to `threshold` or below, an event tells.
+    pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, threshold: usize) {
+        self.channels.set_buffered_amount_low_threshold(id, threshold);
+    }
+}
