@@ -7,7 +7,7 @@ use crate::{DtlsState, Ended, Event, SignalingState};
 
 impl Session {
     /// Delivers what was accepted, closes every channel, says goodbye to the peer and ends. What has not been
-    /// delivered after [`Config::close_timeout`] is given up.
+    /// delivered after [`Config::close_timeout`](crate::Config::close_timeout) is given up.
     pub fn close(&mut self, now: Instant) {
         if self.life != Life::Open {
             return;
