@@ -2,6 +2,8 @@ use std::fmt;
 
 use wire::{Malformed, Put, Reader};
 
+use crate::error::Error;
+
 /// How grave an alert is (RFC 5246, section 7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertLevel {
@@ -117,6 +119,15 @@ impl Alert {
         };
         let description = AlertDescription(reader.u8("alert description")?);
         Ok(Self { level, description })
+    }
+
+    /// How it ends the connection; a mere warning does not.
+    pub(crate) const fn error(self) -> Option<Error> {
+        match (self.level, self.description) {
+            (_, AlertDescription::CLOSE_NOTIFY) => Some(Error::PeerClosed),
+            (AlertLevel::Fatal, description) => Some(Error::Alert(description)),
+            (AlertLevel::Warning, _) => None,
+        }
     }
 
     /// Appends the two bytes of an alert.

@@ -7,15 +7,16 @@ use rustls::CipherSuite;
 use tracing::{debug, trace};
 use wire::Reader;
 
-use crate::alert::{Alert, AlertDescription, AlertLevel};
+use crate::alert::{Alert, AlertDescription};
 use crate::config::{Config, ConfigError, Role};
+use crate::doubt::Doubts;
 use crate::early::Early;
 use crate::error::Error;
 use crate::flight::{Flight, Timing};
-use crate::handshake::{self, Awaiting, Context, Established, PROTECTED};
+use crate::handshake::{self, Awaiting, Context, Established, PROTECTED, Refusal};
 use crate::message::{FragmentHeader, HandshakeType};
 use crate::protection::{Records, Refused};
-use crate::reassembly::{Limits, Pushed, Reassembly};
+use crate::reassembly::{Limits, Message, Pushed, Reassembly};
 use crate::record::{ContentType, RecordHeader};
 use crate::srtp::SrtpProfile;
 use crate::state::{Farewell, State};
@@ -35,6 +36,7 @@ pub struct Connection {
     reassembly: Reassembly,
     flight: Flight,
     early: Early,
+    doubts: Doubts,
     /// Alerts to be sent, few at a time.
     alerts: VecDeque<Alert>,
     events: VecDeque<Event>,
@@ -90,6 +92,7 @@ impl Connection {
             records,
             reassembly: Reassembly::new(limits),
             flight,
+            doubts: Doubts::default(),
             alerts: VecDeque::new(),
             events: VecDeque::new(),
             deadline,
@@ -172,8 +175,8 @@ impl Connection {
     /// A record in clear: good for the handshake and for nothing else.
     fn handle_clear(&mut self, now: Instant, header: &RecordHeader, content: &[u8]) {
         match header.kind {
-            ContentType::HANDSHAKE => self.handle_fragments(now, header.epoch, content),
-            ContentType::ALERT if !self.is_connected() => self.handle_alert(content),
+            ContentType::HANDSHAKE => self.handle_fragments(now, header, content),
+            ContentType::ALERT if !self.is_connected() => self.doubt_alert(now, content),
             // The epoch of the records behind it says the same, and says it without depending on the order of arrival.
             ContentType::CHANGE_CIPHER_SPEC => {}
             ContentType::APPLICATION_DATA | ContentType::ALERT => self.stats.unprotected += 1,
@@ -184,13 +187,13 @@ impl Connection {
     /// A record that the peer protected, other than application data.
     fn handle_protected(&mut self, now: Instant, header: &RecordHeader, text: &[u8]) {
         match header.kind {
-            ContentType::HANDSHAKE => self.handle_fragments(now, header.epoch, text),
+            ContentType::HANDSHAKE => self.handle_fragments(now, header, text),
             ContentType::ALERT => self.handle_alert(text),
             _ => self.stats.ignored += 1,
         }
     }
 
-    fn handle_fragments(&mut self, now: Instant, epoch: u16, content: &[u8]) {
+    fn handle_fragments(&mut self, now: Instant, record: &RecordHeader, content: &[u8]) {
         let mut reader = Reader::new(content);
         while !reader.is_empty() {
             // Each turn consumes a header or ends.
@@ -198,9 +201,9 @@ impl Connection {
                 self.stats.malformed += 1;
                 break;
             };
-            self.handle_fragment(now, epoch, &header, piece);
+            self.handle_fragment(now, record.epoch, &header, piece);
         }
-        self.advance();
+        self.advance(record.sequence);
     }
 
     fn handle_fragment(&mut self, now: Instant, epoch: u16, header: &FragmentHeader, piece: &[u8]) {
@@ -220,8 +223,12 @@ impl Connection {
         let start = now + self.config.handshake_timeout;
         match self.reassembly.push(epoch, header, piece) {
             Pushed::Stored if !connected => _ = self.deadline.get_or_insert(start),
-            Pushed::Repeated if self.flight.peer_repeats(now) => self.stats.retransmitted += 1,
-            Pushed::Stored | Pushed::Repeated | Pushed::Dropped => self.stats.ignored += 1,
+            Pushed::Repeated => {
+                self.doubts.postpone(now, self.flight.first_interval());
+                let repeats = self.flight.peer_repeats(now);
+                *(if repeats { &mut self.stats.retransmitted } else { &mut self.stats.ignored }) += 1;
+            }
+            Pushed::Stored | Pushed::Dropped => self.stats.ignored += 1,
         }
     }
 
@@ -234,8 +241,8 @@ impl Connection {
         }
     }
 
-    /// Gives the handshake the messages that are whole.
-    fn advance(&mut self) {
+    /// Gives the handshake the messages that are whole, the first of them since the record with this number.
+    fn advance(&mut self, record: u64) {
         while let State::Handshaking(_) = self.state {
             let Some(message) = self.reassembly.pop() else { return };
             let State::Handshaking(awaiting) = self.state.take() else { return };
@@ -246,12 +253,31 @@ impl Connection {
                 records: &mut self.records,
                 flight: &mut self.flight,
             };
-            self.advanced = true;
-            match awaiting.handle(&mut context, &message) {
+            let next = awaiting.handle(&mut context, &message);
+            if next.is_ok() {
+                self.advanced = true;
+                self.doubts = Doubts::default();
+            }
+            match next {
                 Ok(Awaiting::Nothing(established)) => self.connected(established),
                 Ok(awaiting) => self.state = State::Handshaking(Box::new(awaiting)),
-                Err(error) => self.fail(error),
+                Err(refusal) => self.refuse(&message, record, *refusal),
             }
+        }
+    }
+
+    /// A message failed. If the network may have changed it, the handshake stays as it was before and waits for the
+    /// message to be repeated; what fails again in the same way the peer means, and what was protected it wrote.
+    fn refuse(&mut self, message: &Message, record: u64, refusal: Refusal) {
+        let Refusal { error, before } = refusal;
+        match before {
+            Some(awaiting) if message.epoch != PROTECTED && !self.doubts.is_repeated(message, record, &error) => {
+                debug!(%error, kind = %message.kind, "handshake message dropped");
+                self.stats.doubted += 1;
+                self.reassembly.refuse(message);
+                self.state = State::Handshaking(Box::new(awaiting));
+            }
+            Some(_) | None => self.fail(error),
         }
     }
 
@@ -266,22 +292,43 @@ impl Connection {
         self.events.push_back(Event::Connected);
     }
 
-    fn handle_alert(&mut self, content: &[u8]) {
+    fn decode_alert(&mut self, content: &[u8]) -> Option<Alert> {
         let mut reader = Reader::new(content);
         // Exactly one alert: in clear, anything that is not one must not be taken for one.
         let (Ok(alert), true) = (Alert::decode(&mut reader), reader.is_empty()) else {
             self.stats.malformed += 1;
-            return;
+            return None;
         };
         debug!(?alert, "alert");
-        match (alert.level, alert.description) {
-            // Answered in kind, and what was not sent yet is discarded (RFC 5246, section 7.2.1).
-            (_, AlertDescription::CLOSE_NOTIFY) => {
-                self.end(Some(Alert::warning(AlertDescription::CLOSE_NOTIFY)), Some(Error::PeerClosed));
-            }
-            (AlertLevel::Fatal, description) => self.end(None, Some(Error::Alert(description))),
-            (AlertLevel::Warning, _) => self.stats.ignored += 1,
+        Some(alert)
+    }
+
+    /// An alert that the peer protected ends the connection, unless it is a mere warning.
+    fn handle_alert(&mut self, content: &[u8]) {
+        let Some(alert) = self.decode_alert(content) else { return };
+        match alert.error() {
+            Some(error) => self.obey(error),
+            None => self.stats.ignored += 1,
         }
+    }
+
+    /// An alert in clear during the handshake may be anybody's, so it waits for the handshake to prove it wrong.
+    fn doubt_alert(&mut self, now: Instant, content: &[u8]) {
+        let Some(alert) = self.decode_alert(content) else { return };
+        match alert.error() {
+            Some(error) => {
+                self.stats.doubted += 1;
+                self.doubts.alert(now, error, self.flight.first_interval());
+            }
+            None => self.stats.ignored += 1,
+        }
+    }
+
+    /// Ends the connection because the peer did. Its `close_notify` is answered in kind, and what was not sent yet is
+    /// discarded (RFC 5246, section 7.2.1); a fatal alert is not answered.
+    fn obey(&mut self, error: Error) {
+        let farewell = (error == Error::PeerClosed).then_some(Alert::warning(AlertDescription::CLOSE_NOTIFY));
+        self.end(farewell, Some(error));
     }
 
     fn fail(&mut self, error: Error) {
@@ -298,13 +345,16 @@ impl Connection {
         self.flight.stop();
         self.reassembly.clear();
         self.early.take();
+        self.doubts = Doubts::default();
         self.deadline = None;
     }
 
     /// Does what is due; early or repeated calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.fail(Error::HandshakeTimeout);
+        if let Some(error) = self.doubts.due(now) {
+            self.obey(error);
+        } else if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.fail(self.doubts.cause().unwrap_or(Error::HandshakeTimeout));
         } else if self.flight.handle_timeout(now) {
             debug!("nothing came back: flight repeated");
             self.stats.retransmitted += 1;
@@ -313,7 +363,7 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.deadline, self.flight.poll_timeout()].into_iter().flatten().min()
+        [self.deadline, self.flight.poll_timeout(), self.doubts.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Appends one datagram for the peer to `buf`: a part of a handshake flight, or an alert. False if there is none.

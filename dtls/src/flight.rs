@@ -71,7 +71,7 @@ impl Flight {
     }
 
     /// Twice the round-trip time, so that one lost datagram costs a few of them and never a second.
-    fn first_interval(&self) -> Duration {
+    pub(crate) fn first_interval(&self) -> Duration {
         let first = self.timing.round_trip.map_or(UNMEASURED, |rtt| (rtt * 2).clamp(SHORTEST, LONGEST_FIRST));
         first.min(self.timing.longest)
     }

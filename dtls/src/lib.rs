@@ -56,6 +56,23 @@
 //!   RFC 5764 (`use_srtp`), RFC 5705 (exporter), RFC 8122 (fingerprints), RFC 8827, section 6.5.
 //! - A client that offers DTLS 1.3 first, in a ClientHello of two datagrams in any order, is answered with 1.2.
 //!
+//! # What a changed byte does
+//!
+//! Records that make no sense are dropped and counted (RFC 6347, section 4.1.2.7), and so is a handshake message in
+//! clear that fails a check: its repetition is awaited, as if the network had lost it. One that fails again with the
+//! same bytes in another record is meant, and ends the connection with its error. An alert in clear is believed when
+//! two seconds (or four of the timer's first intervals, at most eight seconds) bring nothing better. [`Stats`] counts
+//! both as doubted. What is protected is believed at once.
+//!
+//! Some changes make another message that the peer could have sent, and are believed: in a ClientHello or a
+//! ServerHello the version, the random, and whatever is offered or chosen; in a CertificateRequest the lists; in a
+//! ClientKeyExchange the public key. Only what covers the whole handshake can tell: the signatures in
+//! ServerKeyExchange (both randoms) and CertificateVerify, and Finished. The handshake cannot succeed then, and ends
+//! with [`Error::BadSignature`] or [`Error::BadFinished`], or with [`Error::HandshakeTimeout`] if the two sides do not
+//! even get the same keys. A cookie ([`Config::require_cookie`]) covers the ClientHello too, and repairs it.
+//!
+//! # What is left out
+//!
 //! Left out on purpose: renegotiation (refused with a warning), resumption, compression, key exchange other than
 //! ECDHE, ciphers other than AEADs, SHA-1, validation of certificate chains (the fingerprint decides), and heartbeats.
 //! DTLS 1.2 cannot change keys, so no limit on records per key is enforced below the 2^48 of an epoch.
@@ -64,6 +81,7 @@ mod alert;
 mod config;
 mod connection;
 mod crypto;
+mod doubt;
 mod early;
 mod error;
 mod fingerprint;

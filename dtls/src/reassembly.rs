@@ -85,6 +85,7 @@ impl Reassembly {
             }
         }
         if !self.partial.contains_key(&header.sequence) {
+            self.make_room(length, ahead);
             if self.bytes + length > self.limits.total {
                 return Pushed::Dropped;
             }
@@ -104,6 +105,22 @@ impl Reassembly {
         let Partial { kind, epoch, body, .. } = self.remove(sequence)?;
         self.next = sequence.wrapping_add(1);
         Some(Message { kind, sequence, epoch, body })
+    }
+
+    /// Takes back what was handed out last: it was damaged, and its repetition is awaited.
+    pub(crate) const fn refuse(&mut self, message: &Message) {
+        self.next = message.sequence;
+    }
+
+    /// Gives up messages that come later than the one `ahead` of the next, for as long as they leave no room for it:
+    /// what will be needed first must not wait for what may not even be real.
+    fn make_room(&mut self, length: usize, ahead: u16) {
+        for later in (ahead.saturating_add(1)..AHEAD).rev() {
+            if self.bytes + length <= self.limits.total {
+                break;
+            }
+            self.remove(self.next.wrapping_add(later));
+        }
     }
 
     /// Forgets all that is not handed out.
@@ -200,6 +217,33 @@ mod tests {
         assert_eq!(reassembly.push(0, &header(0, 1000, 0, 1000), &[1; 1000]), Pushed::Stored);
         assert!(reassembly.pop().is_some());
         assert_eq!(reassembly.bytes, 2000);
+    }
+
+    #[test]
+    fn the_message_that_is_due_finds_room() {
+        let mut reassembly = Reassembly::new(LIMITS);
+        for sequence in 5..8 {
+            assert_eq!(reassembly.push(0, &header(sequence, 1000, 0, 1), b"a"), Pushed::Stored);
+        }
+        assert_eq!(reassembly.push(0, &header(7, 900, 0, 1), b"a"), Pushed::Stored);
+        assert_eq!(reassembly.push(0, &header(6, 10, 0, 1), b"a"), Pushed::Stored);
+        assert_eq!(reassembly.push(0, &header(0, 1000, 0, 1), b"a"), Pushed::Stored);
+        assert_eq!(reassembly.push(0, &header(1, 1000, 0, 1), b"a"), Pushed::Stored);
+        assert!(reassembly.bytes <= LIMITS.total);
+        assert_eq!(reassembly.partial.keys().copied().collect::<Vec<_>>(), [0, 1, 5], "the last ones have gone");
+    }
+
+    #[test]
+    fn a_message_that_is_refused_may_come_again() {
+        let mut reassembly = Reassembly::new(LIMITS);
+        reassembly.push(0, &header(0, 2, 0, 2), b"xx");
+        reassembly.push(0, &header(1, 1, 0, 1), b"c");
+        let damaged = reassembly.pop().unwrap();
+        reassembly.refuse(&damaged);
+        assert_eq!(reassembly.pop(), None);
+        assert_eq!(reassembly.push(0, &header(0, 2, 0, 2), b"ab"), Pushed::Stored);
+        let bodies: Vec<_> = std::iter::from_fn(|| reassembly.pop()).map(|message| message.body).collect();
+        assert_eq!(bodies, [b"ab".to_vec(), b"c".to_vec()], "what came meanwhile is still there");
     }
 
     #[test]

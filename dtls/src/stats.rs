@@ -16,6 +16,9 @@ pub struct Stats {
     pub unprotected: u64,
     /// Handshake messages, or pieces of them, that brought nothing: repeated, out of place, too far ahead.
     pub ignored: u64,
+    /// Handshake messages in clear that failed a check, and alerts in clear during a handshake: anybody can have written
+    /// or changed them, so they are not believed at once.
+    pub doubted: u64,
     /// Flights that were sent again.
     pub retransmitted: u64,
 }

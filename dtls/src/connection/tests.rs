@@ -71,6 +71,14 @@ fn send(from: &mut Connection, to: &mut Connection, (epoch, header, body): &Frag
     deliver(to, vec![datagram]);
 }
 
+/// Sends a message in clear that fails, twice: at first it might have been changed on its way.
+fn insist(from: &mut Connection, to: &mut Connection, message: &Fragment) {
+    let doubted = to.stats().doubted;
+    send(from, to, message);
+    assert_eq!((to.poll_event(), to.stats().doubted), (None, doubted + 1));
+    send(from, to, message);
+}
+
 fn message(epoch: u16, kind: HandshakeType, sequence: u16, body: &[u8]) -> Fragment {
     let header = FragmentHeader { kind, sequence, length: 0, offset: 0, fragment_length: 0 };
     (epoch, header, body.to_vec())
@@ -141,9 +149,9 @@ fn a_client_that_proves_another_certificate_is_refused() {
     let (scheme, signature) = crate::crypto::signature::sign(&stranger, &schemes, |_| true, b"anything").unwrap();
     flight[2].2.clear();
     CertificateVerify { scheme, signature: &signature }.encode(&mut flight[2].2);
-    for message in &flight {
-        send(&mut client, &mut server, message);
-    }
+    send(&mut client, &mut server, &flight[0]);
+    send(&mut client, &mut server, &flight[1]);
+    insist(&mut client, &mut server, &flight[2]);
     assert_refused(&mut server, &Error::BadSignature);
 }
 
@@ -152,9 +160,9 @@ fn a_client_that_signs_with_a_scheme_nobody_offered_is_refused() {
     let (mut client, mut server, mut flight) = before_the_clients_last_flight();
     // ecdsa_sha1, and a scheme of TLS 1.3 only.
     flight[2].2[..2].copy_from_slice(&[2, 3]);
-    for message in &flight {
-        send(&mut client, &mut server, message);
-    }
+    send(&mut client, &mut server, &flight[0]);
+    send(&mut client, &mut server, &flight[1]);
+    insist(&mut client, &mut server, &flight[2]);
     assert_refused(&mut server, &Error::IllegalParameter("signature scheme"));
 }
 
@@ -163,12 +171,12 @@ fn a_client_without_certificate_is_refused() {
     let (mut client, mut server, flight) = before_the_clients_last_flight();
     let mut empty = Vec::new();
     Certificate::encode(std::iter::empty(), &mut empty);
-    send(&mut client, &mut server, &message(0, HandshakeType::CERTIFICATE, flight[0].1.sequence, &empty));
+    insist(&mut client, &mut server, &message(0, HandshakeType::CERTIFICATE, flight[0].1.sequence, &empty));
     assert_refused(&mut server, &Error::NoCertificate);
 
     let (mut client, mut server, flight) = before_the_clients_last_flight();
     let (_, header, body) = &flight[1];
-    send(&mut client, &mut server, &message(0, header.kind, flight[0].1.sequence, body));
+    insist(&mut client, &mut server, &message(0, header.kind, flight[0].1.sequence, body));
     assert_refused(&mut server, &Error::NoCertificate);
 }
 
@@ -190,7 +198,7 @@ fn a_point_that_is_not_on_the_curve_is_refused() {
         send(&mut client, &mut server, &flight[0]);
         let mut body = vec![point.len() as u8];
         body.extend_from_slice(point);
-        send(&mut client, &mut server, &message(0, flight[1].1.kind, flight[1].1.sequence, &body));
+        insist(&mut client, &mut server, &message(0, flight[1].1.kind, flight[1].1.sequence, &body));
         assert_refused(&mut server, &Error::IllegalParameter("public key"));
     }
 }
@@ -234,7 +242,7 @@ fn every_message_out_of_turn_is_refused() {
             if allowed {
                 continue;
             }
-            send(from, to, &(epoch, FragmentHeader { kind, ..header }, body));
+            insist(from, to, &(epoch, FragmentHeader { kind, ..header }, body));
             match to.poll_event() {
                 Some(Event::Closed(Error::UnexpectedMessage(found, _))) => assert_eq!(found, kind),
                 Some(Event::Closed(Error::NoCertificate)) => assert_eq!(kind, HandshakeType::CLIENT_KEY_EXCHANGE),
@@ -321,7 +329,7 @@ fn offers_that_cannot_be_taken_are_refused() {
     for (kind, replacement, error) in cases {
         let (mut client, mut server) = pair();
         let hello = hello_without(&mut client, kind, replacement);
-        send(&mut client, &mut server, &hello);
+        insist(&mut client, &mut server, &hello);
         assert_refused(&mut server, &error);
     }
 }
@@ -332,7 +340,7 @@ fn a_client_of_dtls_1_0_or_of_tls_is_refused() {
         let (mut client, mut server) = pair();
         let (epoch, header, mut body) = clear_messages(&mut client).remove(0);
         body[..2].copy_from_slice(&version);
-        send(&mut client, &mut server, &(epoch, header, body));
+        insist(&mut client, &mut server, &(epoch, header, body));
         assert_refused(&mut server, &Error::UnsupportedVersion);
     }
 }
@@ -345,8 +353,11 @@ fn a_downgrade_of_the_extended_master_secret_is_noticed() {
     let hello = hello_without(&mut client, ExtensionType::EXTENDED_MASTER_SECRET, None);
     send(&mut client, &mut server, &hello);
     deliver(&mut client, datagrams(&mut server));
-    deliver(&mut server, datagrams(&mut client));
+    let flight = clear_messages(&mut client);
+    send(&mut client, &mut server, &flight[0]);
+    send(&mut client, &mut server, &flight[1]);
     // CertificateVerify signs the transcript, and comes before Finished.
+    insist(&mut client, &mut server, &flight[2]);
     assert_refused(&mut server, &Error::BadSignature);
 }
 
@@ -368,7 +379,7 @@ fn answers_that_were_not_asked_for_are_refused() {
         Extension::encode(kind, &mut extensions, |buf| buf.extend_from_slice(value));
         let mut changed = Vec::new();
         crate::message::ServerHello { extensions: Extensions::new(&extensions), ..hello }.encode(&mut changed);
-        send(&mut server, &mut client, &(epoch, header, changed));
+        insist(&mut server, &mut client, &(epoch, header, changed));
         assert_refused(&mut client, &error);
     }
 }
@@ -386,7 +397,7 @@ fn an_srtp_profile_that_was_not_offered_and_a_master_key_identifier_are_refused(
         Extension::encode(ExtensionType::USE_SRTP, &mut extensions, |buf| buf.extend_from_slice(value));
         let mut changed = Vec::new();
         crate::message::ServerHello { extensions: Extensions::new(&extensions), ..hello }.encode(&mut changed);
-        send(&mut server, &mut client, &(epoch, header, changed));
+        insist(&mut server, &mut client, &(epoch, header, changed));
         assert_refused(&mut client, &Error::IllegalParameter("use_srtp"));
     }
 }
@@ -403,7 +414,7 @@ fn choices_that_were_not_offered_are_refused() {
         deliver(&mut server, datagrams(&mut client));
         let (epoch, header, mut body) = clear_messages(&mut server).remove(0);
         body[at] = value;
-        send(&mut server, &mut client, &(epoch, header, body));
+        insist(&mut server, &mut client, &(epoch, header, body));
         assert_refused(&mut client, &error);
     }
 }
@@ -416,22 +427,27 @@ fn a_server_whose_signature_is_wrong_is_refused() {
     // The last byte of its public key: signed is something else.
     let key = flight[2].2[3];
     flight[2].2[3 + usize::from(key)] ^= 1;
-    for message in &flight {
-        send(&mut server, &mut client, message);
-    }
+    send(&mut server, &mut client, &flight[0]);
+    send(&mut server, &mut client, &flight[1]);
+    insist(&mut server, &mut client, &flight[2]);
     assert_refused(&mut client, &Error::BadSignature);
 }
 
 #[test]
 fn endless_requests_for_cookies_are_given_up() {
     let (mut client, mut server) = pair();
-    for sequence in 0..5 {
-        assert_eq!(datagrams(&mut client).len(), 1, "a new hello each time");
+    let request = |sequence: u16| {
         let mut body = Vec::new();
         let cookie = [sequence as u8; 255];
         crate::message::HelloVerifyRequest { version: 0xfeff, cookie: &cookie }.encode(&mut body);
-        send(&mut server, &mut client, &message(0, HandshakeType::HELLO_VERIFY_REQUEST, sequence, &body));
+        message(0, HandshakeType::HELLO_VERIFY_REQUEST, sequence, &body)
+    };
+    for sequence in 0..4 {
+        assert_eq!(datagrams(&mut client).len(), 1, "a new hello each time");
+        send(&mut server, &mut client, &request(sequence));
     }
+    assert_eq!(datagrams(&mut client).len(), 1);
+    insist(&mut server, &mut client, &request(4));
     let error = Error::UnexpectedMessage(HandshakeType::HELLO_VERIFY_REQUEST, "ServerHello");
     assert_refused(&mut client, &error);
 }
@@ -444,6 +460,6 @@ fn endless_hellos_without_cookie_are_given_up() {
         send(&mut client, &mut server, &(epoch, FragmentHeader { sequence, ..header }, body.clone()));
         assert_eq!(datagrams(&mut server).len(), 1, "asked again");
     }
-    send(&mut client, &mut server, &(epoch, FragmentHeader { sequence: 4, ..header }, body));
+    insist(&mut client, &mut server, &(epoch, FragmentHeader { sequence: 4, ..header }, body));
     assert_refused(&mut server, &Error::IllegalParameter("cookie"));
 }

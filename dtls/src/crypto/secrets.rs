@@ -1,9 +1,10 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use rustls::NamedGroup;
 use rustls::crypto::ActiveKeyExchange;
 
 use super::aead::Key;
 use super::suite::Suite;
-use crate::config::Role;
+use crate::config::{Config, Role};
 use crate::error::Error;
 use crate::message::Finished;
 
@@ -22,6 +23,15 @@ pub(crate) struct Agreed {
     pub(crate) client_random: [u8; 32],
     pub(crate) server_random: [u8; 32],
     pub(crate) extended_master_secret: bool,
+}
+
+/// Checks a public key of the peer that nothing vouches for. The own private key is good for one exchange only and is
+/// spent even if that fails, so the peer's key is tried with another one first: points off the curve and the keys of
+/// X25519 that lead to zero fail with any.
+pub(crate) fn check_public_key(config: &Config, group: NamedGroup, peer_public_key: &[u8]) -> Result<(), Error> {
+    let group = config.groups().find(|known| known.name() == group).ok_or(Error::Provider("key exchange"))?;
+    let trial = group.start().map_err(|_| Error::Provider("key exchange"))?;
+    trial.complete(peer_public_key).map(|_| ()).map_err(|_| Error::IllegalParameter("public key"))
 }
 
 /// The keys of both directions.

@@ -1,6 +1,7 @@
 use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::sign::Signer;
 use webpki::RawPublicKeyEntity;
 
 use crate::error::Error;
@@ -52,15 +53,24 @@ pub(crate) fn verify(
     if verified { Ok(()) } else { Err(Error::BadSignature) }
 }
 
-/// Signs with the own key and the first scheme that it and `offered` have in common and `allowed` allows.
+/// What signs with the own key and the first scheme that it and `offered` have in common and `allowed` allows.
+pub(crate) fn signer(
+    identity: &Identity,
+    offered: &U16s<'_>,
+    allowed: impl Fn(SignatureScheme) -> bool,
+) -> Result<Box<dyn Signer>, Error> {
+    let offered: Vec<SignatureScheme> = offered.iter().map(SignatureScheme::from).filter(|s| allowed(*s)).collect();
+    identity.signing_key().choose_scheme(&offered).ok_or(Error::NothingInCommon("signature scheme"))
+}
+
+/// Signs with the own key; see [`signer`].
 pub(crate) fn sign(
     identity: &Identity,
     offered: &U16s<'_>,
     allowed: impl Fn(SignatureScheme) -> bool,
     message: &[u8],
 ) -> Result<(u16, Vec<u8>), Error> {
-    let offered: Vec<SignatureScheme> = offered.iter().map(SignatureScheme::from).filter(|s| allowed(*s)).collect();
-    let signer = identity.signing_key().choose_scheme(&offered).ok_or(Error::NothingInCommon("signature scheme"))?;
+    let signer = signer(identity, offered, allowed)?;
     let signature = signer.sign(message).map_err(|_| Error::Provider("signing"))?;
     Ok((signer.scheme().into(), signature))
 }

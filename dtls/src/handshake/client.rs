@@ -1,7 +1,7 @@
-use rustls::crypto::ActiveKeyExchange;
+use rustls::crypto::{ActiveKeyExchange, SupportedKxGroup};
 
 use super::transcript::Transcript;
-use super::{Awaiting, Context, Established, PROTECTED, PeerCertificate, expect};
+use super::{Awaiting, Context, Established, PROTECTED, PeerCertificate, Step, expect};
 use crate::config::{Config, Role};
 use crate::crypto::secrets::{Agreed, Secrets};
 use crate::crypto::signature;
@@ -31,45 +31,61 @@ impl AwaitServerHello {
         let transcript = send_hello(context, &client_random, &[]);
         Self { client_random, transcript, verify_requests: 0 }
     }
+}
 
-    pub(super) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+/// What the server says to the hello.
+pub(super) enum Reply<'m> {
+    VerifyRequest { cookie: &'m [u8] },
+    Hello { agreed: Agreed, srtp_profile: Option<SrtpProfile> },
+}
+
+impl Step for AwaitServerHello {
+    type Found<'m> = Reply<'m>;
+
+    fn check<'m>(&self, config: &Config, message: &'m Message) -> Result<Reply<'m>, Error> {
         if message.kind == HandshakeType::HELLO_VERIFY_REQUEST {
-            return self.handle_verify_request(context, message);
+            let cookie = HelloVerifyRequest::decode(&message.body)?.cookie;
+            let patient = self.verify_requests < MAX_VERIFY_REQUESTS;
+            let refused = Error::UnexpectedMessage(message.kind, "ServerHello");
+            return if patient { Ok(Reply::VerifyRequest { cookie }) } else { Err(refused) };
         }
         expect(message, HandshakeType::SERVER_HELLO, "ServerHello")?;
-        let Self { client_random, mut transcript, .. } = self;
         let hello = ServerHello::decode(&message.body)?;
         // A downgrade sentinel in the random is no concern of a client that offered nothing above 1.2 (RFC 8446,
         // section 4.1.3).
         if hello.version != DTLS_1_2 {
             return Err(Error::UnsupportedVersion);
         }
-        let suite = Suite::find(&context.config.provider, hello.cipher_suite);
+        let suite = Suite::find(&config.provider, hello.cipher_suite);
         let suite = suite.ok_or(Error::IllegalParameter("cipher suite"))?;
         if hello.compression_method != 0 {
             return Err(Error::IllegalParameter("compression method"));
         }
-        let answers = Answers::new(context.config, &hello.extensions)?;
-        transcript.add_message(message);
+        let answers = Answers::new(config, &hello.extensions)?;
         let agreed = Agreed {
             suite,
-            client_random,
+            client_random: self.client_random,
             server_random: hello.random,
             extended_master_secret: answers.extended_master_secret,
         };
-        Ok(Awaiting::ServerCertificate(AwaitCertificate { agreed, srtp_profile: answers.srtp_profile, transcript }))
+        Ok(Reply::Hello { agreed, srtp_profile: answers.srtp_profile })
     }
 
-    /// Says the hello again with the cookie. The first exchange is not part of the transcript (RFC 6347, section
-    /// 4.2.1).
-    fn handle_verify_request(self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
-        let request = HelloVerifyRequest::decode(&message.body)?;
-        let verify_requests = self.verify_requests + 1;
-        if verify_requests > MAX_VERIFY_REQUESTS {
-            return Err(Error::UnexpectedMessage(message.kind, "ServerHello"));
+    fn accept(mut self, context: &mut Context<'_>, message: &Message, reply: Reply<'_>) -> Result<Awaiting, Error> {
+        match reply {
+            // The hello is said again with the cookie; the first exchange is not part of the transcript (RFC 6347,
+            // section 4.2.1).
+            Reply::VerifyRequest { cookie } => {
+                let transcript = send_hello(context, &self.client_random, cookie);
+                let verify_requests = self.verify_requests + 1;
+                Ok(Awaiting::ServerHello(Self { transcript, verify_requests, ..self }))
+            }
+            Reply::Hello { agreed, srtp_profile } => {
+                self.transcript.add_message(message);
+                let transcript = self.transcript;
+                Ok(Awaiting::ServerCertificate(AwaitCertificate { agreed, srtp_profile, transcript }))
+            }
         }
-        let transcript = send_hello(context, &self.client_random, request.cookie);
-        Ok(Awaiting::ServerHello(Self { transcript, verify_requests, ..self }))
     }
 }
 
@@ -162,10 +178,15 @@ pub(crate) struct AwaitCertificate {
     transcript: Transcript,
 }
 
-impl AwaitCertificate {
-    pub(super) fn handle(mut self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitCertificate {
+    type Found<'m> = PeerCertificate;
+
+    fn check(&self, config: &Config, message: &Message) -> Result<PeerCertificate, Error> {
         expect(message, HandshakeType::CERTIFICATE, "Certificate")?;
-        let peer = PeerCertificate::new(context.config, &Certificate::decode(&message.body)?)?;
+        PeerCertificate::new(config, &Certificate::decode(&message.body)?)
+    }
+
+    fn accept(mut self, _: &mut Context<'_>, message: &Message, peer: PeerCertificate) -> Result<Awaiting, Error> {
         self.transcript.add_message(message);
         let Self { agreed, srtp_profile, transcript } = self;
         Ok(Awaiting::ServerKeyExchange(AwaitServerKeyExchange { agreed, srtp_profile, transcript, peer }))
@@ -180,13 +201,22 @@ pub(crate) struct AwaitServerKeyExchange {
     peer: PeerCertificate,
 }
 
-impl AwaitServerKeyExchange {
-    pub(super) fn handle(mut self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+/// The server's public key and its group.
+pub(super) type KeyShare<'m> = (&'static dyn SupportedKxGroup, &'m [u8]);
+
+impl Step for AwaitServerKeyExchange {
+    type Found<'m> = KeyShare<'m>;
+
+    fn check<'m>(&self, config: &Config, message: &'m Message) -> Result<KeyShare<'m>, Error> {
         expect(message, HandshakeType::SERVER_KEY_EXCHANGE, "ServerKeyExchange")?;
         let parameters = ServerKeyExchange::decode(&message.body)?;
-        self.check_signature(context.config, &parameters)?;
-        let group = context.config.groups().find(|group| u16::from(group.name()) == parameters.group);
-        let group = group.ok_or(Error::IllegalParameter("named group"))?;
+        self.check_signature(config, &parameters)?;
+        let group = config.groups().find(|group| u16::from(group.name()) == parameters.group);
+        Ok((group.ok_or(Error::IllegalParameter("named group"))?, parameters.public_key))
+    }
+
+    fn accept(mut self, _: &mut Context<'_>, message: &Message, found: KeyShare<'_>) -> Result<Awaiting, Error> {
+        let (group, public_key) = found;
         let exchange = group.start().map_err(|_| Error::Provider("key exchange"))?;
         self.transcript.add_message(message);
         Ok(Awaiting::ServerHelloDone(AwaitServerHelloDone {
@@ -195,11 +225,13 @@ impl AwaitServerKeyExchange {
             transcript: self.transcript,
             peer: self.peer,
             exchange,
-            server_public_key: parameters.public_key.to_vec(),
+            server_public_key: public_key.to_vec(),
             request: None,
         }))
     }
+}
 
+impl AwaitServerKeyExchange {
     /// The signature covers both randoms, so that it is good for this handshake only (RFC 8422, section 5.4).
     fn check_signature(&self, config: &Config, parameters: &ServerKeyExchange<'_>) -> Result<(), Error> {
         if !self.agreed.suite.signs_with(parameters.scheme.into()) {
@@ -224,20 +256,30 @@ pub(crate) struct AwaitServerHelloDone {
     request: Option<Vec<u8>>,
 }
 
-impl AwaitServerHelloDone {
-    pub(super) fn handle(mut self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitServerHelloDone {
+    type Found<'m> = ();
+
+    fn check(&self, config: &Config, message: &Message) -> Result<(), Error> {
         if message.kind == HandshakeType::CERTIFICATE_REQUEST && self.request.is_none() {
-            CertificateRequest::decode(&message.body)?;
-            self.transcript.add_message(message);
+            let schemes = CertificateRequest::decode(&message.body)?.schemes;
+            // When the time comes to sign, it is too late to ask for the message again.
+            return signature::signer(&config.identity, &schemes, |_| true).map(|_| ());
+        }
+        expect(message, HandshakeType::SERVER_HELLO_DONE, "ServerHelloDone")?;
+        Ok(wire::Reader::new(&message.body).finish("ServerHelloDone")?)
+    }
+
+    fn accept(mut self, context: &mut Context<'_>, message: &Message, (): ()) -> Result<Awaiting, Error> {
+        self.transcript.add_message(message);
+        if message.kind == HandshakeType::CERTIFICATE_REQUEST {
             self.request = Some(message.body.clone());
             return Ok(Awaiting::ServerHelloDone(self));
         }
-        expect(message, HandshakeType::SERVER_HELLO_DONE, "ServerHelloDone")?;
-        wire::Reader::new(&message.body).finish("ServerHelloDone")?;
-        self.transcript.add_message(message);
         self.answer(context)
     }
+}
 
+impl AwaitServerHelloDone {
     /// Sends the client's last flight.
     fn answer(self, context: &mut Context<'_>) -> Result<Awaiting, Error> {
         let Self { agreed, srtp_profile, mut transcript, peer, exchange, server_public_key, request } = self;
@@ -278,11 +320,16 @@ pub(crate) struct AwaitFinished {
     peer: PeerCertificate,
 }
 
-impl AwaitFinished {
-    pub(super) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitFinished {
+    type Found<'m> = ();
+
+    fn check(&self, _: &Config, message: &Message) -> Result<(), Error> {
         expect(message, HandshakeType::FINISHED, "Finished")?;
         let finished = Finished::decode(&message.body)?;
-        self.secrets.check_finished(Role::Server, self.transcript.bytes(), &finished)?;
+        self.secrets.check_finished(Role::Server, self.transcript.bytes(), &finished)
+    }
+
+    fn accept(self, context: &mut Context<'_>, _: &Message, (): ()) -> Result<Awaiting, Error> {
         // The server has all it waited for.
         context.flight.stop();
         let Self { secrets, srtp_profile, peer, .. } = self;

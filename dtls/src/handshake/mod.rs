@@ -66,6 +66,40 @@ impl Context<'_> {
     }
 }
 
+/// What one awaited message does, in two steps: it is looked at, which changes nothing, and then believed. A message in
+/// clear may have been changed on its way, so one that fails leaves the handshake as it was, and its repetition is
+/// awaited.
+trait Step: Sized {
+    /// What was found in a message that passes.
+    type Found<'m>;
+
+    /// Decodes a message and checks all that can be checked.
+    fn check<'m>(&self, config: &Config, message: &'m Message) -> Result<Self::Found<'m>, Error>;
+
+    /// Goes on. What fails from here on is no fault of the message's, or could not have been seen before.
+    fn accept(self, context: &mut Context<'_>, message: &Message, found: Self::Found<'_>) -> Result<Awaiting, Error>;
+}
+
+/// A message that does not bring the handshake forward.
+pub(crate) struct Refusal {
+    pub(crate) error: Error,
+    /// The handshake as it was before the message; none if it cannot go on.
+    pub(crate) before: Option<Awaiting>,
+}
+
+/// Takes one step; `wrap` makes what is awaited of `state` again if the message fails.
+fn step<S: Step>(
+    state: S,
+    wrap: fn(S) -> Awaiting,
+    context: &mut Context<'_>,
+    message: &Message,
+) -> Result<Awaiting, Box<Refusal>> {
+    match state.check(context.config, message) {
+        Ok(found) => state.accept(context, message, found).map_err(|error| Box::new(Refusal { error, before: None })),
+        Err(error) => Err(Box::new(Refusal { error, before: Some(wrap(state)) })),
+    }
+}
+
 /// What the handshake waits for.
 pub(crate) enum Awaiting {
     ServerHello(client::AwaitServerHello),
@@ -101,19 +135,22 @@ impl Awaiting {
     }
 
     /// Takes the next message.
-    pub(crate) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Self, Error> {
+    pub(crate) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Self, Box<Refusal>> {
         match self {
-            Self::ServerHello(state) => state.handle(context, message),
-            Self::ServerCertificate(state) => state.handle(context, message),
-            Self::ServerKeyExchange(state) => state.handle(context, message),
-            Self::ServerHelloDone(state) => state.handle(context, message),
-            Self::ServerFinished(state) => state.handle(context, message),
-            Self::ClientHello(state) => state.handle(context, message),
-            Self::ClientCertificate(state) => state.handle(context, message),
-            Self::ClientKeyExchange(state) => state.handle(context, message),
-            Self::CertificateVerify(state) => state.handle(context, message),
-            Self::ClientFinished(state) => state.handle(context, message),
-            Self::Nothing(_) => Err(Error::UnexpectedMessage(message.kind, "nothing")),
+            Self::ServerHello(state) => step(state, Self::ServerHello, context, message),
+            Self::ServerCertificate(state) => step(state, Self::ServerCertificate, context, message),
+            Self::ServerKeyExchange(state) => step(state, Self::ServerKeyExchange, context, message),
+            Self::ServerHelloDone(state) => step(state, Self::ServerHelloDone, context, message),
+            Self::ServerFinished(state) => step(state, Self::ServerFinished, context, message),
+            Self::ClientHello(state) => step(state, Self::ClientHello, context, message),
+            Self::ClientCertificate(state) => step(state, Self::ClientCertificate, context, message),
+            Self::ClientKeyExchange(state) => step(state, Self::ClientKeyExchange, context, message),
+            Self::CertificateVerify(state) => step(state, Self::CertificateVerify, context, message),
+            Self::ClientFinished(state) => step(state, Self::ClientFinished, context, message),
+            Self::Nothing(_) => {
+                let error = Error::UnexpectedMessage(message.kind, "nothing");
+                Err(Box::new(Refusal { error, before: None }))
+            }
         }
     }
 }

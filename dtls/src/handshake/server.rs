@@ -1,11 +1,12 @@
+use aws_lc_rs::hmac;
 use rustls::SignatureScheme;
 use rustls::crypto::{ActiveKeyExchange, SupportedKxGroup};
 
 use super::cookie::Cookies;
 use super::transcript::Transcript;
-use super::{Awaiting, Context, Established, PROTECTED, PeerCertificate, expect};
+use super::{Awaiting, Context, Established, PROTECTED, PeerCertificate, Step, expect};
 use crate::config::{Config, Role};
-use crate::crypto::secrets::{Agreed, Secrets};
+use crate::crypto::secrets::{Agreed, Secrets, check_public_key};
 use crate::crypto::signature;
 use crate::crypto::suite::Suite;
 use crate::error::Error;
@@ -36,31 +37,50 @@ impl AwaitClientHello {
         let cookies = context.config.require_cookie.then(|| Cookies::new(context.random()));
         Self { cookies, verify_requests: 0 }
     }
+}
 
-    pub(super) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+/// What the server says to a hello.
+pub(super) enum Reply<'m> {
+    /// HelloVerifyRequest with this cookie.
+    AskBack(hmac::Tag),
+    /// The server's flight.
+    Answer { hello: ClientHello<'m>, schemes: U16s<'m>, choice: Choice },
+}
+
+impl Step for AwaitClientHello {
+    type Found<'m> = Reply<'m>;
+
+    fn check<'m>(&self, config: &Config, message: &'m Message) -> Result<Reply<'m>, Error> {
         expect(message, HandshakeType::CLIENT_HELLO, "ClientHello")?;
         let hello = ClientHello::decode(&message.body)?;
         check_version(&hello)?;
-        match self.cookies {
-            Some(cookies) if !cookies.check(&hello) => {
-                Self { cookies: Some(cookies), ..self }.ask_for_cookie(context, &hello)
-            }
-            Some(_) | None => answer(context, message, &hello),
+        if let Some(cookies) = self.cookies.as_ref().filter(|cookies| !cookies.check(&hello)) {
+            let patient = self.verify_requests < MAX_VERIFY_REQUESTS;
+            return if patient {
+                Ok(Reply::AskBack(cookies.make(&hello)))
+            } else {
+                Err(Error::IllegalParameter("cookie"))
+            };
         }
+        let schemes = hello.extensions.numbers(ExtensionType::SIGNATURE_ALGORITHMS)?;
+        // Without the list SHA-1 would be meant (RFC 5246, section 7.4.1.4.1), which nobody should sign with.
+        let schemes = schemes.ok_or(Error::NothingInCommon("signature scheme"))?;
+        Ok(Reply::Answer { hello, schemes, choice: Choice::new(config, &hello, &schemes)? })
     }
 
-    /// Sends HelloVerifyRequest, which no timer repeats: the client repeats its hello (RFC 6347, section 4.2.1).
-    fn ask_for_cookie(self, context: &mut Context<'_>, hello: &ClientHello<'_>) -> Result<Awaiting, Error> {
-        let verify_requests = self.verify_requests + 1;
-        let Some(cookies) = self.cookies.filter(|_| verify_requests <= MAX_VERIFY_REQUESTS) else {
-            return Err(Error::IllegalParameter("cookie"));
-        };
-        let cookie = cookies.make(hello);
-        context.flight.begin(Repeats::OnDemand);
-        context.send(HandshakeType::HELLO_VERIFY_REQUEST, &mut Transcript::default(), |buf| {
-            HelloVerifyRequest { version: DTLS_1_0, cookie: cookie.as_ref() }.encode(buf);
-        });
-        Ok(Awaiting::ClientHello(Self { cookies: Some(cookies), verify_requests }))
+    fn accept(self, context: &mut Context<'_>, message: &Message, reply: Reply<'_>) -> Result<Awaiting, Error> {
+        match reply {
+            // No timer repeats this: the client repeats its hello (RFC 6347, section 4.2.1).
+            Reply::AskBack(cookie) => {
+                context.flight.begin(Repeats::OnDemand);
+                context.send(HandshakeType::HELLO_VERIFY_REQUEST, &mut Transcript::default(), |buf| {
+                    HelloVerifyRequest { version: DTLS_1_0, cookie: cookie.as_ref() }.encode(buf);
+                });
+                let verify_requests = self.verify_requests + 1;
+                Ok(Awaiting::ClientHello(Self { verify_requests, ..self }))
+            }
+            Reply::Answer { hello, schemes, choice } => answer(context, message, &hello, &schemes, &choice),
+        }
     }
 }
 
@@ -86,7 +106,7 @@ fn check_version(hello: &ClientHello<'_>) -> Result<(), Error> {
 }
 
 /// What of the client's offer is taken.
-struct Choice {
+pub(super) struct Choice {
     suite: Suite,
     group: &'static dyn SupportedKxGroup,
     srtp_profile: Option<SrtpProfile>,
@@ -173,12 +193,14 @@ fn choose_srtp_profile(config: &Config, extensions: &Extensions<'_>) -> Result<O
 }
 
 /// Sends the server's flight.
-fn answer(context: &mut Context<'_>, message: &Message, hello: &ClientHello<'_>) -> Result<Awaiting, Error> {
+fn answer(
+    context: &mut Context<'_>,
+    message: &Message,
+    hello: &ClientHello<'_>,
+    schemes: &U16s<'_>,
+    choice: &Choice,
+) -> Result<Awaiting, Error> {
     let config = context.config;
-    let schemes = hello.extensions.numbers(ExtensionType::SIGNATURE_ALGORITHMS)?;
-    // Without the list SHA-1 would be meant (RFC 5246, section 7.4.1.4.1), which nobody should sign with.
-    let schemes = schemes.ok_or(Error::NothingInCommon("signature scheme"))?;
-    let choice = Choice::new(config, hello, &schemes)?;
     // A server that does not know 1.3 sets no downgrade sentinel: the random is nothing but random.
     let server_random = context.random();
     let mut transcript = Transcript::default();
@@ -206,7 +228,7 @@ fn answer(context: &mut Context<'_>, message: &Message, hello: &ClientHello<'_>)
         server_random,
         extended_master_secret: choice.extended_master_secret,
     };
-    send_key_exchange(context, &mut transcript, &agreed, &*exchange, &schemes)?;
+    send_key_exchange(context, &mut transcript, &agreed, &*exchange, schemes)?;
     context.send(HandshakeType::CERTIFICATE_REQUEST, &mut transcript, |buf| {
         CertificateRequest::encode(&CERTIFICATE_TYPES, signature::verifiable(&config.provider), buf);
     });
@@ -243,13 +265,18 @@ pub(crate) struct AwaitCertificate {
     exchange: Box<dyn ActiveKeyExchange>,
 }
 
-impl AwaitCertificate {
-    pub(super) fn handle(mut self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitCertificate {
+    type Found<'m> = PeerCertificate;
+
+    fn check(&self, config: &Config, message: &Message) -> Result<PeerCertificate, Error> {
         if message.kind == HandshakeType::CLIENT_KEY_EXCHANGE {
             return Err(Error::NoCertificate);
         }
         expect(message, HandshakeType::CERTIFICATE, "Certificate")?;
-        let peer = PeerCertificate::new(context.config, &Certificate::decode(&message.body)?)?;
+        PeerCertificate::new(config, &Certificate::decode(&message.body)?)
+    }
+
+    fn accept(mut self, _: &mut Context<'_>, message: &Message, peer: PeerCertificate) -> Result<Awaiting, Error> {
         self.transcript.add_message(message);
         let Self { agreed, srtp_profile, transcript, exchange } = self;
         Ok(Awaiting::ClientKeyExchange(AwaitClientKeyExchange { agreed, srtp_profile, transcript, exchange, peer }))
@@ -265,11 +292,18 @@ pub(crate) struct AwaitClientKeyExchange {
     peer: PeerCertificate,
 }
 
-impl AwaitClientKeyExchange {
-    pub(super) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitClientKeyExchange {
+    type Found<'m> = &'m [u8];
+
+    fn check<'m>(&self, config: &Config, message: &'m Message) -> Result<&'m [u8], Error> {
         expect(message, HandshakeType::CLIENT_KEY_EXCHANGE, "ClientKeyExchange")?;
-        let Self { agreed, srtp_profile, mut transcript, exchange, peer } = self;
         let public_key = ClientKeyExchange::decode(&message.body)?.public_key;
+        check_public_key(config, self.exchange.group(), public_key)?;
+        Ok(public_key)
+    }
+
+    fn accept(self, context: &mut Context<'_>, message: &Message, public_key: &[u8]) -> Result<Awaiting, Error> {
+        let Self { agreed, srtp_profile, mut transcript, exchange, peer } = self;
         transcript.add_message(message);
         let secrets = Secrets::new(agreed, exchange, public_key, transcript.bytes())?;
         let keys = secrets.keys()?;
@@ -289,12 +323,16 @@ pub(crate) struct AwaitCertificateVerify {
     peer: PeerCertificate,
 }
 
-impl AwaitCertificateVerify {
-    pub(super) fn handle(mut self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitCertificateVerify {
+    type Found<'m> = ();
+
+    fn check(&self, config: &Config, message: &Message) -> Result<(), Error> {
         expect(message, HandshakeType::CERTIFICATE_VERIFY, "CertificateVerify")?;
         let CertificateVerify { scheme, signature } = CertificateVerify::decode(&message.body)?;
-        let provider = &context.config.provider;
-        signature::verify(provider, &self.peer.public_key, scheme, self.transcript.bytes(), signature)?;
+        signature::verify(&config.provider, &self.peer.public_key, scheme, self.transcript.bytes(), signature)
+    }
+
+    fn accept(mut self, _: &mut Context<'_>, message: &Message, (): ()) -> Result<Awaiting, Error> {
         self.transcript.add_message(message);
         let Self { secrets, write, srtp_profile, transcript, peer } = self;
         Ok(Awaiting::ClientFinished(AwaitFinished { secrets, write, srtp_profile, transcript, peer }))
@@ -310,12 +348,17 @@ pub(crate) struct AwaitFinished {
     peer: PeerCertificate,
 }
 
-impl AwaitFinished {
-    pub(super) fn handle(self, context: &mut Context<'_>, message: &Message) -> Result<Awaiting, Error> {
+impl Step for AwaitFinished {
+    type Found<'m> = ();
+
+    fn check(&self, _: &Config, message: &Message) -> Result<(), Error> {
         expect(message, HandshakeType::FINISHED, "Finished")?;
-        let Self { secrets, write, srtp_profile, mut transcript, peer } = self;
         let finished = Finished::decode(&message.body)?;
-        secrets.check_finished(Role::Client, transcript.bytes(), &finished)?;
+        self.secrets.check_finished(Role::Client, self.transcript.bytes(), &finished)
+    }
+
+    fn accept(self, context: &mut Context<'_>, message: &Message, (): ()) -> Result<Awaiting, Error> {
+        let Self { secrets, write, srtp_profile, mut transcript, peer } = self;
         transcript.add_message(message);
         // The last flight: repeated when the client repeats its own, which says that this one got lost.
         context.flight.begin(Repeats::OnDemand);

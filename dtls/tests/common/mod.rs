@@ -18,13 +18,18 @@ pub(crate) struct Peer {
     pub(crate) received: Vec<Vec<u8>>,
     /// Application data to be sent once connected, the last first, a datagram each.
     pub(crate) outgoing: Vec<Vec<u8>>,
+    /// Says what arrives in a datagram's place, if not the datagram.
+    pub(crate) disturb: Option<Disturb>,
 }
+
+/// Makes any number of datagrams of one.
+pub(crate) type Disturb = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>> + Send>;
 
 impl Peer {
     pub(crate) fn new(config: Config, seed: u64) -> Self {
         let seed = sim::seed_bytes(seed, config.role as u64);
         let connection = Connection::new(config, sim::start(), seed).expect("a valid configuration");
-        Self { connection, events: Vec::new(), received: Vec::new(), outgoing: Vec::new() }
+        Self { connection, events: Vec::new(), received: Vec::new(), outgoing: Vec::new(), disturb: None }
     }
 
     /// Whether the handshake has ended, well or not.
@@ -39,8 +44,14 @@ impl Peer {
 
 impl Endpoint for Peer {
     fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) {
-        let received = &mut self.received;
-        self.connection.handle_datagram(now, datagram, |text| received.push(text.to_vec()));
+        let arriving = match &mut self.disturb {
+            Some(disturb) => disturb(datagram),
+            None => vec![datagram.to_vec()],
+        };
+        for mut datagram in arriving {
+            let received = &mut self.received;
+            self.connection.handle_datagram(now, &mut datagram, |text| received.push(text.to_vec()));
+        }
         self.collect();
     }
 
