@@ -241,7 +241,7 @@ impl Connection {
         }
     }
 
-    /// Gives the handshake the messages that are whole, the first of them since the record with this number.
+    /// Gives the handshake the messages that are whole, now that the record with this number has arrived.
     fn advance(&mut self, record: u64) {
         while let State::Handshaking(_) = self.state {
             let Some(message) = self.reassembly.pop() else { return };

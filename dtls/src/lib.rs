@@ -73,7 +73,7 @@
 //!
 //! # What is left out
 //!
-//! Left out on purpose: renegotiation (refused with a warning), resumption, compression, key exchange other than
+//! On purpose: renegotiation (refused with a warning), resumption, compression, key exchange other than
 //! ECDHE, ciphers other than AEADs, SHA-1, validation of certificate chains (the fingerprint decides), and heartbeats.
 //! DTLS 1.2 cannot change keys, so no limit on records per key is enforced below the 2^48 of an epoch.
 
