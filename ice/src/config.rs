@@ -68,7 +68,8 @@ pub struct Config {
     pub max_local_candidates: usize,
     /// Candidates accepted from the other side, those with a name included. Default: 64.
     pub max_remote_candidates: usize,
-    /// Peer-reflexive candidates learnt from checks, besides. Default: 32.
+    /// Peer-reflexive candidates learnt from checks, besides; the oldest that is not in use gives way to a new one.
+    /// Default: 32.
     pub max_peer_reflexive: usize,
     /// Pairs checked (RFC 8445, section 6.1.2.5). Default: 100.
     pub max_pairs: usize,

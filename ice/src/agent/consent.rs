@@ -89,7 +89,7 @@ impl Agent {
             }
         }
         if self.previous.as_ref().is_some_and(|previous| previous.active().is_none()) {
-            self.previous = None;
+            self.end_previous(now);
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Agent {
     retired: VecDeque<(u32, Credentials)>,
     /// Routes of earlier generations on which the peer may still send.
     lingering: Vec<Route>,
+    /// When it no longer may, a new pair having been selected.
+    linger_until: Option<Instant>,
     next_check: Instant,
     /// The last ordinary turn was a query's.
     was_query: bool,
@@ -86,6 +88,7 @@ impl Agent {
             previous: None,
             retired: VecDeque::new(),
             lingering: Vec::new(),
+            linger_until: None,
             next_check: now,
             was_query: false,
             next_triggered: now,
@@ -244,6 +247,7 @@ impl Agent {
         self.events.clear();
         self.previous = None;
         self.lingering.clear();
+        self.linger_until = None;
         self.retired.clear();
         self.current.clear();
         self.active = None;
@@ -267,6 +271,7 @@ impl Agent {
         if self.state == ConnectionState::Closed {
             return;
         }
+        self.expire_lingering(now);
         self.expire_consent(now);
         self.schedule_triggered(now);
         self.nominate(now);
@@ -284,6 +289,7 @@ impl Agent {
         let mut deadline = earliest(self.schedule_deadline(now), self.gathering.deadline());
         deadline = earliest(deadline, self.nomination_deadline(now));
         deadline = earliest(deadline, self.consent_deadline(now));
+        deadline = earliest(deadline, self.linger_until);
         earliest(deadline, self.hope_deadline())
     }
 }

@@ -96,7 +96,7 @@ impl Agent {
         debug!(?route, "selected");
         self.current.selected = Some(route);
         self.current.was_connected = true;
-        self.previous = None;
+        self.end_previous(now);
         // The other checks have served their purpose (RFC 8445, section 8.1.2); answers under way still count.
         for pair in self.current.pairs.iter_mut().filter(|pair| pair.route != route && pair.check.is_some()) {
             pair.supersede();

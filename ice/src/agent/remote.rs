@@ -171,14 +171,15 @@ impl Agent {
     /// Takes a peer-reflexive candidate (RFC 8445, section 7.3.1.3). Returns false if there are too many.
     pub(super) fn add_peer_reflexive(&mut self, address: SocketAddr, priority: u32) -> bool {
         let learnt = |remote: &&RemoteCandidate| remote.candidate.kind == CandidateKind::PeerReflexive;
-        let learnt = self.current.candidates.iter().filter(learnt).count();
-        if learnt >= self.config.max_peer_reflexive {
+        let count = self.current.candidates.iter().filter(learnt).count();
+        if count >= self.config.max_peer_reflexive && !self.forget_peer_reflexive() {
             self.totals.candidates_refused += 1;
             return false;
         }
+        self.current.learnt = self.current.learnt.wrapping_add(1);
         let candidate = Candidate {
             // Unlike all others, as section 7.3.1.3 wants it.
-            foundation: format!("p{learnt}"),
+            foundation: format!("p{}", self.current.learnt),
             component: 1,
             transport: Transport::Udp,
             priority,
@@ -191,6 +192,21 @@ impl Agent {
         };
         debug!(%address, "peer-reflexive candidate");
         self.current.candidates.push(RemoteCandidate { address, candidate });
+        true
+    }
+
+    /// Forgets the oldest peer-reflexive candidate that is not in use, with its pairs: a peer whose NAT forgets its
+    /// mappings again and again is to be followed all the same. Returns false if there is none.
+    fn forget_peer_reflexive(&mut self) -> bool {
+        let active = self.current.active().map(|pair| pair.route);
+        let in_use = [active, self.current.nominating].map(|route| route.map(|route| route.remote));
+        let is_dispensable = |remote: &RemoteCandidate| {
+            remote.candidate.kind == CandidateKind::PeerReflexive && !in_use.contains(&Some(remote.address))
+        };
+        let Some(place) = self.current.candidates.iter().position(is_dispensable) else { return false };
+        let address = self.current.candidates.remove(place).address;
+        debug!(%address, "peer-reflexive candidate forgotten");
+        self.current.pairs.remove(|pair| pair.route.remote == address);
         true
     }
 

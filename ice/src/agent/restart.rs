@@ -5,8 +5,12 @@ use super::checklist::{Checklist, Pair};
 use super::remote::{EarlyCheck, RemoteCandidate, RemoteParameters};
 use crate::{Candidate, Credentials, Route};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::debug;
+
+/// How long the peer may go on sending over the old pairs once a new one is selected here: it follows with an answer to
+/// a check, which may have to be sent again a few times.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Everything that hangs on one pair of credentials.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct Generation {
     pub(super) local: Credentials,
     pub(super) remote: Option<RemoteParameters>,
     pub(super) candidates: Vec<RemoteCandidate>,
+    /// How many peer-reflexive candidates there were, which tells their foundations apart.
+    pub(super) learnt: u64,
     /// Candidates whose name is being looked up.
     pub(super) unresolved: Vec<Candidate>,
     pub(super) has_all_candidates: bool,
@@ -42,6 +48,7 @@ impl Generation {
             local,
             remote: None,
             candidates: Vec::new(),
+            learnt: 0,
             unresolved: Vec::new(),
             has_all_candidates: false,
             early: VecDeque::new(),
@@ -119,6 +126,23 @@ impl Agent {
     /// Remembers on which routes the peer may still send while it follows.
     fn linger(&mut self, old: &Generation) {
         self.lingering = old.pairs.iter().filter(|pair| pair.is_valid).map(|pair| pair.route).collect();
+        self.linger_until = None;
+    }
+
+    /// The generation before carries no data any more, and the peer will soon send nothing over it either.
+    pub(super) fn end_previous(&mut self, now: Instant) {
+        self.previous = None;
+        if !self.lingering.is_empty() {
+            self.linger_until.get_or_insert(now + LINGER);
+        }
+    }
+
+    /// Old routes do not stay open for ever: who is at such an address now may be somebody else.
+    pub(super) fn expire_lingering(&mut self, now: Instant) {
+        if self.linger_until.is_some_and(|end| end <= now) {
+            self.lingering.clear();
+            self.linger_until = None;
+        }
     }
 
     /// The generation whose pair carries the data: the new one as soon as it has a selected pair, or if the old one

@@ -1,11 +1,11 @@
 //! Consent to send: kept, missed, lost (RFC 7675).
 
 use crate::script::Script;
-use crate::world::{LONG, World};
-use ice::{Config, ConnectionState};
+use crate::world::{LONG, World, address};
+use ice::{Config, ConnectionState, Role};
 use sim::{Link, Verdict};
 use std::time::Duration;
-use stun::Class;
+use stun::{Attribute, Class};
 use visavis_ice as ice;
 
 fn connected(seed: u64) -> World {
@@ -139,7 +139,7 @@ fn when_the_selected_pair_dies_another_that_works_takes_over() {
         let link = Link::delay(Duration::from_millis(5));
         let net = sim::Network::new(seed);
         let zone = net.internet();
-        let controlled = Config { role: ice::Role::Controlled, ..Config::default() };
+        let controlled = Config { role: Role::Controlled, ..Config::default() };
         let a = (Config::default(), zone, &["192.0.2.1:1000", "192.0.2.8:1008"][..]);
         let mut world = World::with(net, seed, link, a, (controlled, zone, &["198.51.100.2:2000"]));
         world.signal();
@@ -157,4 +157,42 @@ fn when_the_selected_pair_dies_another_that_works_takes_over() {
         world.expect_data();
         world.close();
     }
+}
+
+#[test]
+fn a_peer_that_moves_again_and_again_is_followed() {
+    let mut script = Script::new(Config { role: Role::Controlled, max_peer_reflexive: 4, ..Config::default() });
+    let first = script.route();
+    for port in 2000..2040 {
+        script.remote = address(&format!("198.51.100.2:{port}"));
+        for nomination in [&[][..], &[Attribute::UseCandidate]] {
+            let check = script.check(&[&[Attribute::IceControlling(1)], nomination].concat());
+            script.feed(&check);
+            for sent in script.wait(Duration::from_millis(50)) {
+                if sent.class == Class::Request && sent.route == script.route() {
+                    let answer = script.answer(&sent);
+                    script.feed(&answer);
+                }
+            }
+        }
+        assert_eq!(script.agent.route(), Some(script.route()), "port {port}");
+    }
+    assert!(script.agent.stats().pairs.len() <= 4);
+    assert!(!script.agent.is_valid(first), "the oldest has given way");
+    assert_eq!(script.agent.stats().totals.candidates_refused, 0);
+}
+
+#[test]
+fn the_way_in_use_gives_way_to_no_other() {
+    let mut script = Script::new(Config { max_peer_reflexive: 4, ..Config::default() });
+    script.connect();
+    let used = script.route();
+    for port in 3000..3040 {
+        let check = script.check(&[Attribute::IceControlled(1)]);
+        script.feed_from(address(&format!("198.51.100.2:{port}")), &check);
+        script.wait(Duration::from_millis(10));
+    }
+    assert_eq!(script.agent.route(), Some(used));
+    assert!(script.agent.is_valid(used));
+    assert!(script.agent.stats().pairs.len() <= 4);
 }

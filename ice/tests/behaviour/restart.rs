@@ -1,7 +1,7 @@
 //! Restarts: new credentials, while the old pair carries the data (RFC 8445, section 9).
 
 use crate::script::Script;
-use crate::world::{LONG, World};
+use crate::world::{LONG, World, address};
 use ice::{Config, ConnectionState, Credentials, Event};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -156,4 +156,32 @@ fn other_credentials_of_the_peer_mean_that_it_restarted() {
         }
     }
     assert!(script.events().iter().any(|event| matches!(event, Event::Selected { .. })), "{before}");
+}
+
+#[test]
+fn the_old_way_stays_open_for_seconds_only_once_a_new_one_is_selected() {
+    let mut script = Script::new(Config::default());
+    script.connect();
+    let old = script.route();
+    let now = script.now;
+    script.agent.restart(now, fresh(1));
+    script.agent.set_remote(now, fresh(5), false);
+    (script.peer, script.remote) = (fresh(5), address("198.51.100.2:2001"));
+    let check = script.check(&[Attribute::IceControlled(1)]);
+    script.feed(&check);
+    assert!(script.agent.is_valid(old), "it carries the data");
+    while script.agent.selected().is_none_or(|(_, remote)| remote.address.port() != 2001) {
+        for sent in script.wait(Duration::from_millis(20)) {
+            if sent.class == Class::Request && sent.route == script.route() {
+                let answer = script.answer(&sent);
+                script.feed(&answer);
+            }
+        }
+    }
+    assert_eq!(script.agent.route(), Some(script.route()));
+    script.wait(Duration::from_secs(4));
+    assert!(script.agent.is_valid(old), "the peer may not have followed yet");
+    script.wait(Duration::from_secs(2));
+    assert!(!script.agent.is_valid(old), "the peer has had its time");
+    assert!(script.agent.is_valid(script.route()));
 }
