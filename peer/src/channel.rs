@@ -125,7 +125,8 @@ impl DataChannel {
     ///
     /// # Errors
     ///
-    /// [`Error::MessageTooLarge`] names the limit of the peer. Otherwise the channel is closing or closed.
+    /// [`Error::MessageTooLarge`] names the limits of the peer and of [`crate::Config::send_buffer`]. Otherwise the
+    /// channel is closing or closed.
     pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), Error> {
         let mut message = Some(message.into());
         poll_fn(|cx| self.channel.offer(&mut message, Some(cx))).await

@@ -53,8 +53,9 @@ pub struct Config {
     pub socket_buffer: usize,
     /// The largest message accepted from the peer, in bytes; told in the description as `max-message-size`.
     pub max_message_size: usize,
-    /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. It is also the
-    /// size of the largest message that can be sent, if the peer accepts as much.
+    /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. A message must
+    /// fit as a whole: a larger one is refused with [`crate::Error::MessageTooLarge`], which tells this limit and
+    /// the peer's, even if the peer would accept it.
     pub send_buffer: usize,
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
     /// each message. What is beyond stays in SCTP, and the peer is told to wait.

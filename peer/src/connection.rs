@@ -1,5 +1,6 @@
 //! The peer connection, as the application holds it: the W3C interface in Rust clothes.
 
+mod registry;
 mod shared;
 
 use std::fmt;
@@ -188,19 +189,19 @@ impl PeerConnection {
                 drop(registry);
                 return Err(shared.closed_error());
             }
-            if registry.channels.len() >= shared.config.max_channels {
+            if registry.len() >= shared.config.max_channels {
                 let limit = shared.config.max_channels;
                 return Err(Error::Channel(format!(
                     "{limit} channels exist, as many as `Config::max_channels` allows"
                 )));
             }
             if let Some(id) = options.negotiated
-                && registry.channels.iter().any(|other| other.options.negotiated == Some(id))
+                && registry.iter().any(|other| other.options.negotiated == Some(id))
             {
                 return Err(Error::Channel(format!("the id {id} is in use by another negotiated channel")));
             }
             let channel = shared.new_channel(label, options);
-            registry.channels.push(channel.clone());
+            registry.insert(&channel);
             channel
         };
         channel.mark();
@@ -215,7 +216,7 @@ impl PeerConnection {
     pub async fn accept_data_channel(&self) -> Result<DataChannel, Error> {
         let channel = poll_fn(|cx| {
             let mut registry = lock(&self.shared().registry);
-            match registry.incoming.pop_front() {
+            match registry.accept() {
                 Some(channel) => Poll::Ready(Some(channel)),
                 None if registry.ended => Poll::Ready(None),
                 None => {
@@ -232,7 +233,7 @@ impl PeerConnection {
 
     /// The channel with this label that was made first, by either side, and is not closed.
     pub fn data_channel(&self, label: &str) -> Option<DataChannel> {
-        let channel = lock(&self.shared().registry).channels.iter().find(|channel| channel.label == label).cloned();
+        let channel = lock(&self.shared().registry).iter().find(|channel| channel.label == label).cloned();
         channel.map(|channel| DataChannel { channel, handle: self.handle.clone() })
     }
 

@@ -91,6 +91,16 @@ pub struct IceCandidateError {
     pub text: String,
 }
 
+/// The two ends between which data travels (`RTCIceCandidatePair`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CandidatePair {
+    /// Ours.
+    pub local: session::ice::Candidate,
+    /// The peer's.
+    pub remote: session::ice::Candidate,
+}
+
 /// Where a data channel stands (`RTCDataChannelState`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DataChannelState {

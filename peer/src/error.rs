@@ -85,14 +85,19 @@ pub enum Error {
     },
     /// The message is larger than the peer accepts, or than the send buffer.
     #[error(
-        "a message of {len} bytes is too large: up to {limit} bytes can be sent (the smaller of the \
-         max-message-size in the peer's description and `Config::send_buffer`); split it"
+        "a message of {len} bytes is too large: the peer accepts {} (max-message-size in its description), and \
+         `Config::send_buffer` holds {send_buffer} bytes, so up to {limit} bytes can be sent; {}",
+        size(*max_message_size), remedy(*max_message_size, *send_buffer)
     )]
     MessageTooLarge {
         /// The message's size, in bytes.
         len: usize,
-        /// The largest size, in bytes.
+        /// The largest size, in bytes: the smaller of the two that follow.
         limit: usize,
+        /// What the peer accepts, in bytes; `usize::MAX`: any size.
+        max_message_size: usize,
+        /// What this side can hold, in bytes: [`crate::Config::send_buffer`].
+        send_buffer: usize,
     },
     /// The connection or channel closed before all that was accepted could be delivered.
     #[error("closed with {unsent} bytes not delivered: the peer was gone, or `Config::close_timeout` passed")]
@@ -122,4 +127,17 @@ const fn advice(state: DataChannelState) -> &'static str {
         DataChannelState::Open => "it was closed meanwhile",
         DataChannelState::Closing | DataChannelState::Closed => "create a new channel",
     }
+}
+
+/// What the peer accepts, in words.
+fn size(max_message_size: usize) -> String {
+    match max_message_size {
+        usize::MAX => "any size".to_owned(),
+        bytes => format!("{bytes} bytes"),
+    }
+}
+
+/// What to do about a message that is too large, which depends on whose limit it exceeds.
+const fn remedy(max_message_size: usize, send_buffer: usize) -> &'static str {
+    if send_buffer < max_message_size { "split it, or raise `Config::send_buffer`" } else { "split it" }
 }

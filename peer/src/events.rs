@@ -14,7 +14,8 @@ use futures_core::Stream;
 
 use crate::channel::DataChannel;
 use crate::description::{
-    IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+    CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
+    SignalingState,
 };
 use crate::error::Error;
 use crate::message::Message;
@@ -38,6 +39,8 @@ pub enum ConnectionEvent {
     IceGatheringStateChange(IceGatheringState),
     /// Whether the peer can be reached.
     IceConnectionStateChange(IceConnectionState),
+    /// Data travels between these two from now on.
+    SelectedCandidatePairChange(Box<CandidatePair>),
     /// The state of everything together: this is the one to show to people.
     ConnectionStateChange(PeerConnectionState),
 }
@@ -93,7 +96,8 @@ pub mod event {
     use super::{ChannelEvent, ChannelEventKind, ChannelSource, ConnectionEvent, ConnectionEventKind};
     use crate::channel::DataChannel;
     use crate::description::{
-        IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState,
+        CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
+        SignalingState,
     };
     use crate::error::Error;
     use crate::message::Message;
@@ -151,6 +155,11 @@ pub mod event {
         /// `iceconnectionstatechange`.
         ICE_CONNECTION_STATE_CHANGE, "iceconnectionstatechange", IceConnectionState,
         ConnectionEvent::IceConnectionStateChange(state) => state
+    );
+    connection_event!(
+        /// `selectedcandidatepairchange`: data travels between two other ends.
+        SELECTED_CANDIDATE_PAIR_CHANGE, "selectedcandidatepairchange", CandidatePair,
+        ConnectionEvent::SelectedCandidatePairChange(pair) => pair
     );
     connection_event!(
         /// `connectionstatechange`.

@@ -76,8 +76,8 @@ pub use channel::{ChannelOptions, DataChannel, Messages};
 pub use config::{Config, InterfaceFilter};
 pub use connection::{OfferOptions, PeerConnection};
 pub use description::{
-    DataChannelState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
-    SdpType, SessionDescription, SignalingState,
+    CandidatePair, DataChannelState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SdpType, SessionDescription, SignalingState,
 };
 pub use driver::interfaces::Interface;
 pub use error::Error;

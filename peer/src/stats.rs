@@ -10,6 +10,8 @@ pub struct Stats {
     pub session: session::Stats,
     /// The sockets, one for each local address.
     pub sockets: Vec<SocketStats>,
+    /// Answers about `.local` names that did not come from a link in use, and were dropped (RFC 6762, section 11).
+    pub off_link_answers: u64,
 }
 
 /// One socket.
@@ -44,6 +46,8 @@ pub struct SocketCounters {
     pub sends_blocked: u64,
     /// Datagrams that the kernel refused to send, such as for want of a route. They count as lost.
     pub send_errors: u64,
+    /// Datagrams given up because the socket had no room for a second. They count as lost.
+    pub datagrams_dropped: u64,
     /// Datagrams received.
     pub datagrams_received: u64,
     /// Their UDP payload, in bytes.

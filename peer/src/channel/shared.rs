@@ -20,6 +20,8 @@ const OVERHEAD: usize = 64;
 
 /// What handles and the driver share of one channel.
 pub(crate) struct Channel {
+    /// How many channels of its connection were made before it.
+    pub(crate) serial: u64,
     pub(crate) label: String,
     pub(crate) options: ChannelOptions,
     limits: Limits,
@@ -84,9 +86,16 @@ impl State {
 }
 
 impl Channel {
-    pub(crate) fn new(label: String, options: ChannelOptions, limits: Limits, signal: Arc<Signal>) -> Self {
+    pub(crate) fn new(
+        serial: u64,
+        label: String,
+        options: ChannelOptions,
+        limits: Limits,
+        signal: Arc<Signal>,
+    ) -> Self {
         let event_queue = limits.event_queue;
         Self {
+            serial,
             label,
             options,
             limits,
@@ -142,7 +151,9 @@ impl Channel {
         cx: Option<&Context<'_>>,
     ) -> Poll<Result<(), Error>> {
         let len = message.as_ref().map_or(0, Message::len);
-        let limit = self.limits.max_message.load(Ordering::Relaxed);
+        let (max_message_size, send_buffer) =
+            (self.limits.max_message.load(Ordering::Relaxed), self.limits.send_buffer);
+        let limit = max_message_size.min(send_buffer);
         let mark = {
             let mut state = lock(&self.state);
             let is_open = state.ready() == DataChannelState::Open;
@@ -151,7 +162,7 @@ impl Channel {
                 return Poll::Ready(Err(self.not_open(&state)));
             }
             if is_open && len > limit {
-                return Poll::Ready(Err(Error::MessageTooLarge { len, limit }));
+                return Poll::Ready(Err(Error::MessageTooLarge { len, limit, max_message_size, send_buffer }));
             }
             let buffered = state.buffered();
             let charged = buffered.saturating_add(state.outbox.len().saturating_mul(OVERHEAD));

@@ -1,19 +1,19 @@
 //! What handles and the driver share of a connection: its states, its channels, and the way to the driver.
 
-use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
+use super::registry::Registry;
 use crate::channel::{Channel, ChannelOptions, Limits};
 use crate::config::Config;
 use crate::description::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::events::{ConnectionEvent, Listeners, Subscribers};
-use crate::sync::{Signal, Wakers, lock};
+use crate::sync::{Signal, lock};
 
 /// Something for the driver to do, with the answer's way back inside.
 pub(crate) type Command = Box<dyn FnOnce(&mut Driver, Instant) + Send>;
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) max_message: Arc<AtomicUsize>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) registry: Mutex<Registry>,
+    /// How many channels were made.
+    serial: AtomicU64,
     pub(crate) states: States,
     pub(crate) listeners: Arc<Listeners<ConnectionEvent>>,
     pub(crate) subscribers: Subscribers<ConnectionEvent>,
@@ -49,16 +51,6 @@ pub(crate) struct States {
     pub(crate) connection: watch::Sender<PeerConnectionState>,
 }
 
-#[derive(Default)]
-pub(super) struct Registry {
-    /// All channels that are not closed, in the order of their making.
-    pub(super) channels: Vec<Arc<Channel>>,
-    /// Those that the peer opened and nobody has accepted.
-    pub(super) incoming: VecDeque<Arc<Channel>>,
-    pub(super) acceptors: Wakers,
-    pub(super) ended: bool,
-}
-
 impl Shared {
     pub(super) fn new(config: Config, commands: mpsc::Sender<Command>) -> Self {
         Self {
@@ -68,6 +60,7 @@ impl Shared {
             max_message: Arc::new(AtomicUsize::new(usize::MAX)),
             commands,
             registry: Mutex::new(Registry::default()),
+            serial: AtomicU64::new(0),
             states: States {
                 signaling: watch::Sender::new(SignalingState::Stable),
                 gathering: watch::Sender::new(IceGatheringState::New),
@@ -86,13 +79,14 @@ impl Shared {
             event_queue: self.config.event_queue,
             max_message: self.max_message.clone(),
         };
-        Arc::new(Channel::new(label, options, limits, self.signal.clone()))
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Channel::new(serial, label, options, limits, self.signal.clone()))
     }
 
     /// A channel that the peer opened. It waits to be accepted from now on.
     pub(crate) fn add_incoming(&self, label: String, options: ChannelOptions) -> Arc<Channel> {
         let channel = self.new_channel(label, options);
-        lock(&self.registry).channels.push(channel.clone());
+        lock(&self.registry).insert(&channel);
         channel
     }
 
@@ -100,34 +94,22 @@ impl Shared {
     pub(crate) fn announce(&self, channel: Arc<Channel>) {
         let acceptors = {
             let mut registry = lock(&self.registry);
-            registry.incoming.push_back(channel);
+            registry.announce(channel);
             registry.acceptors.take()
         };
         acceptors.wake();
     }
 
-    /// A closed channel is no longer found by its label. One that nobody accepted yet still can be, for what it
-    /// brought; but these must not pile up, so the oldest give way.
-    pub(crate) fn forget(&self, channel: &Arc<Channel>) {
-        let mut registry = lock(&self.registry);
-        registry.channels.retain(|other| !Arc::ptr_eq(other, channel));
-        let mut budget = (self.config.receive_buffer, self.config.max_channels);
-        let mut newest_first = std::mem::take(&mut registry.incoming);
-        newest_first.make_contiguous().reverse();
-        newest_first.retain(|other| {
-            if registry.channels.iter().any(|open| Arc::ptr_eq(open, other)) {
-                return true;
-            }
-            let fits = budget.0 > 0 && budget.1 > 0;
-            budget = (budget.0.saturating_sub(other.inbox_cost()), budget.1.saturating_sub(1));
-            fits
-        });
-        newest_first.make_contiguous().reverse();
-        registry.incoming = newest_first;
+    /// A closed channel is no longer found, and does not wait to be accepted for ever.
+    pub(crate) fn forget(&self, channel: &Channel) {
+        let (max_bytes, max_channels) = (self.config.receive_buffer, self.config.max_channels);
+        // The lock is released at the end of this line; what gave way is dropped after that.
+        let given_way = lock(&self.registry).forget(channel, max_bytes, max_channels);
+        drop(given_way);
     }
 
     pub(crate) fn channels(&self) -> Vec<Arc<Channel>> {
-        lock(&self.registry).channels.clone()
+        lock(&self.registry).iter().cloned().collect()
     }
 
     pub(crate) fn emit(&self, event: &ConnectionEvent) {
@@ -138,12 +120,7 @@ impl Shared {
 
     /// Nothing more will happen: whoever waits is told, and listeners go with the handles they captured.
     pub(crate) fn end(&self, ended: Ended) {
-        let acceptors = {
-            let mut registry = lock(&self.registry);
-            registry.ended = true;
-            registry.channels.clear();
-            registry.acceptors.take()
-        };
+        let acceptors = lock(&self.registry).end();
         self.signal.end();
         self.ended.send_replace(Some(ended));
         acceptors.wake();

@@ -13,6 +13,8 @@ pub struct Interface {
     pub name: String,
     /// One of its addresses.
     pub address: IpAddr,
+    /// How many leading bits of the address all hosts of its subnet share.
+    pub prefix: u8,
     /// The interface's index, which is the scope of its link-local IPv6 addresses (RFC 4007, section 11); 0: unknown.
     pub index: u32,
 }
@@ -107,10 +109,43 @@ fn socket_address(address: IpAddr, index: u32) -> SocketAddr {
     }
 }
 
-/// The interface that each address of this machine is on.
-pub(crate) fn indices() -> Vec<(IpAddr, u32)> {
-    let interfaces = enumerate().unwrap_or_default();
-    interfaces.into_iter().map(|interface| (interface.address, interface.index)).collect()
+/// All addresses of this machine, whether they are used or not.
+pub(crate) fn all() -> Vec<Interface> {
+    enumerate().unwrap_or_default()
+}
+
+/// Whether `source` is this machine, or on a link of one of the addresses that are used: in the subnet of an address of
+/// such an interface, or link-local (RFC 6762, section 11).
+pub(crate) fn is_on_link(source: IpAddr, interfaces: &[Interface], used: &[IpAddr]) -> bool {
+    let is_link_local = match source {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let is_used = |interface: &Interface| used.contains(&interface.address);
+    let shares_link = |one: &Interface, other: &Interface| one.index != 0 && one.index == other.index;
+    source.is_loopback()
+        || is_link_local
+        || used.contains(&source)
+        || interfaces.iter().any(|interface| {
+            interface.address == source
+                || is_neighbour(source, interface)
+                    && interfaces.iter().any(|other| {
+                        is_used(other) && (shares_link(interface, other) || interface.address == other.address)
+                    })
+        })
+}
+
+/// Whether an address is in the subnet of another.
+fn is_neighbour(address: IpAddr, interface: &Interface) -> bool {
+    let prefix = u32::from(interface.prefix);
+    let (difference, bits) = match (address, interface.address) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (u128::from(one.to_bits() ^ other.to_bits()), 32_u32),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits(), 128),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    // A prefix of nothing is no subnet: all the world would be in it.
+    let host_bits = bits.checked_sub(prefix).filter(|_| prefix > 0);
+    host_bits.is_some_and(|host_bits| difference.checked_shr(host_bits).unwrap_or(0) == 0)
 }
 
 /// All addresses of interfaces that are not down. Without any (a sandbox may forbid to look) loopback is assumed.
@@ -122,14 +157,18 @@ fn enumerate() -> std::io::Result<Vec<Interface>> {
         .filter(|interface| !matches!(interface.oper_status, Down | NotPresent | LowerLayerDown))
         .map(|interface| Interface {
             address: interface.ip(),
+            prefix: match &interface.addr {
+                if_addrs::IfAddr::V4(v4) => v4.prefixlen,
+                if_addrs::IfAddr::V6(v6) => v6.prefixlen,
+            },
             index: interface.index.unwrap_or(0),
             name: interface.name,
         })
         .collect();
     if interfaces.is_empty() {
-        let loopback = |address| Interface { name: "lo".to_owned(), address, index: 0 };
-        interfaces.push(loopback(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        interfaces.push(loopback(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        let loopback = |address, prefix| Interface { name: "lo".to_owned(), address, prefix, index: 0 };
+        interfaces.push(loopback(IpAddr::V4(Ipv4Addr::LOCALHOST), 8));
+        interfaces.push(loopback(IpAddr::V6(Ipv6Addr::LOCALHOST), 128));
     }
     Ok(interfaces)
 }
@@ -138,13 +177,14 @@ fn enumerate() -> std::io::Result<Vec<Interface>> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Interface, select};
+    use super::{Interface, is_on_link, select};
     use crate::config::Config;
 
     fn interfaces(list: &[(&str, &str)]) -> Vec<Interface> {
         let interface = |(index, (name, address)): (usize, &(&str, &str))| Interface {
             name: (*name).to_owned(),
             address: address.parse().unwrap(),
+            prefix: if address.contains(':') { 64 } else { 24 },
             index: u32::try_from(index).unwrap() + 1,
         };
         list.iter().enumerate().map(interface).collect()
@@ -204,5 +244,29 @@ mod tests {
     fn addresses_that_no_candidate_may_have_are_refused() {
         let list = [("eth0", "0.0.0.0"), ("eth0", "224.0.0.1"), ("eth0", "fec0::1"), ("eth0", "::ffff:192.0.2.1")];
         assert!(selected(&list, &Config::default()).is_empty());
+    }
+
+    #[test]
+    fn neighbours_on_the_links_in_use_are_told_from_the_rest_of_the_world() {
+        let mut all = interfaces(&[
+            ("lo", "127.0.0.1"),
+            ("eth0", "192.0.2.1"),
+            ("eth0", "2001:db8:1::1"),
+            ("eth1", "198.51.100.1"),
+            ("tun0", "203.0.113.1"),
+        ]);
+        // Both addresses of eth0 are on one link; a tunnel has no subnet to speak of.
+        all[2].index = all[1].index;
+        all[4].prefix = 0;
+        let used = ["192.0.2.1", "203.0.113.1"].map(|address| address.parse().unwrap());
+        let is_on_link = |source: &str| is_on_link(source.parse().unwrap(), &all, &used);
+        for near in ["192.0.2.1", "192.0.2.254", "2001:db8:1::99", "127.0.0.1", "::1", "169.254.3.4", "fe80::9"] {
+            assert!(is_on_link(near), "{near}");
+        }
+        // Ourselves, by an address that is not used; its neighbours are not on a link that is.
+        assert!(is_on_link("198.51.100.1"));
+        for far in ["198.51.100.2", "192.0.3.1", "8.8.8.8", "203.0.113.2", "2001:db8:2::1", "2001:db8::1", "::2"] {
+            assert!(!is_on_link(far), "{far}");
+        }
     }
 }

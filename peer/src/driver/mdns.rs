@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::Driver;
-use super::interfaces;
+use super::interfaces::{self, Interface};
 use crate::config::Config;
 
 /// Where queries go (RFC 6762, section 3).
@@ -32,6 +32,8 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct Mdns {
     lookups: Option<Lookups>,
+    /// Datagrams that came from elsewhere than the links in use.
+    off_link: u64,
 }
 
 struct Lookups {
@@ -40,6 +42,9 @@ struct Lookups {
     queries: Vec<(UdpSocket, SocketAddr)>,
     /// One for each family, at the well-known port: who answers everybody (as browsers do) is heard there.
     answers: Vec<UdpSocket>,
+    /// The addresses that are asked from, and all of this machine.
+    used: Vec<IpAddr>,
+    interfaces: Vec<Interface>,
 }
 
 impl Lookups {
@@ -47,9 +52,9 @@ impl Lookups {
     fn new(now: Instant, config: &Config) -> Self {
         // Not the addresses of the connection's sockets: an offer comes before there are any.
         let locals = interfaces::addresses(config).unwrap_or_default();
-        let indices = interfaces::indices();
+        let all = interfaces::all();
         let index_of = |local: &SocketAddr| {
-            indices.iter().find(|(address, _)| *address == local.ip()).map_or(0, |(_, index)| *index)
+            all.iter().find(|interface| interface.address == local.ip()).map_or(0, |interface| interface.index)
         };
         let interfaces: Vec<_> = locals.iter().map(|local| (*local, index_of(local))).collect();
         let queries = interfaces.iter().filter_map(|(local, index)| logged(query_socket(*local, *index))).collect();
@@ -58,27 +63,41 @@ impl Lookups {
             .filter(|is_ipv4| locals.iter().any(|local| local.is_ipv4() == *is_ipv4))
             .filter_map(|is_ipv4| logged(answer_socket(is_ipv4, &interfaces)))
             .collect();
-        Self { resolver: mdns::Resolver::new(mdns::Config::default(), now, rand::random()), queries, answers }
+        Self {
+            resolver: mdns::Resolver::new(mdns::Config::default(), now, rand::random()),
+            queries,
+            answers,
+            used: locals.iter().map(SocketAddr::ip).collect(),
+            interfaces: all,
+        }
     }
 
     fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
         self.queries.iter().map(|(socket, _)| socket).chain(&self.answers)
     }
 
-    /// Reads what came; bad and foreign messages are the resolver's to drop.
-    fn drain(&mut self, now: Instant) {
+    /// Reads what came; bad messages are the resolver's to drop. Names are local, so that who is elsewhere has no say
+    /// in them (RFC 6762, section 11). Tells how many datagrams of such there were.
+    fn drain(&mut self, now: Instant) -> u64 {
+        let mut off_link = 0;
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(MAX_MESSAGE, 0);
             let sockets = self.queries.iter().map(|(socket, _)| socket).chain(&self.answers);
             for socket in sockets {
                 for _ in 0..BURST {
-                    let Ok((len, _)) = socket.try_recv_from(buffer) else { break };
+                    let Ok((len, source)) = socket.try_recv_from(buffer) else { break };
+                    if !interfaces::is_on_link(source.ip(), &self.interfaces, &self.used) {
+                        tracing::debug!(%source, "dropped: multicast DNS from off the link");
+                        off_link += 1;
+                        continue;
+                    }
                     if let Some(message) = buffer.get_mut(..len) {
                         self.resolver.handle_datagram(now, message);
                     }
                 }
             }
         });
+        off_link
     }
 
     /// Sends what is due to every interface.
@@ -107,6 +126,10 @@ impl Mdns {
         ready
     }
 
+    pub(super) const fn off_link_answers(&self) -> u64 {
+        self.off_link
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.lookups.as_ref()?.resolver.poll_timeout()
     }
@@ -127,7 +150,8 @@ impl Driver {
     /// Reads and sends for lookups, and tells the session what they found.
     pub(super) fn advance_mdns(&mut self, now: Instant) {
         let Some(lookups) = &mut self.mdns.lookups else { return };
-        lookups.drain(now);
+        let off_link = lookups.drain(now);
+        self.mdns.off_link = self.mdns.off_link.wrapping_add(off_link);
         lookups.resolver.handle_timeout(now);
         lookups.transmit(now);
         while let Some(mdns::Resolved { name, address }) = lookups.resolver.poll_event() {

@@ -3,6 +3,7 @@
 //! Each turn reads what came, does what was asked for, tells what happened, and sends what is to be sent; then the
 //! task waits for any of these. Nothing is allocated and no channel crossed per packet.
 
+mod backlog;
 mod channels;
 mod gather;
 pub(crate) mod interfaces;
@@ -10,7 +11,6 @@ mod mdns;
 pub(crate) mod sockets;
 mod transmit;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -22,13 +22,14 @@ use session::{Event, Session};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use self::backlog::Backlog;
 use self::channels::Channels;
 use self::gather::Gathering;
 use self::mdns::Mdns;
-use self::sockets::{Batch, Sockets};
+use self::sockets::Sockets;
 use crate::channel::{Channel, DataChannel};
 use crate::connection::{Command, Ended, Handle, Shared};
-use crate::description::{IceCandidate, IceCandidateError, IceConnectionState, SessionDescription};
+use crate::description::{CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, SessionDescription};
 use crate::error::Error;
 use crate::events::ConnectionEvent;
 use crate::stats::Stats;
@@ -53,8 +54,8 @@ pub(crate) struct Driver {
     channels: Channels,
     gathering: Gathering,
     mdns: Mdns,
-    /// What a socket had no room for.
-    blocked: VecDeque<Batch>,
+    /// What sockets had no room for.
+    backlog: Backlog,
     /// There was more to send or to read than one turn takes.
     is_busy: bool,
     timer: Pin<Box<Sleep>>,
@@ -107,7 +108,7 @@ impl Driver {
             channels: Channels::default(),
             gathering: Gathering::new(shared.config.stun_servers()?),
             mdns: Mdns::default(),
-            blocked: VecDeque::new(),
+            backlog: Backlog::default(),
             is_busy: false,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             life: Life::Open,
@@ -153,7 +154,13 @@ impl Driver {
         self.advance_close(now);
         self.handle_events(now);
         self.transmit(now);
-        self.session.is_closed()
+        self.has_ended(now)
+    }
+
+    /// Whether nothing is left to do. The last words wait for a socket that has no room, but not beyond the deadline.
+    fn has_ended(&self, now: Instant) -> bool {
+        let is_waiting = !self.backlog.is_empty();
+        (self.session.is_closed() && !is_waiting) || (self.is_late(now) && is_waiting)
     }
 
     fn handle_commands(&mut self, now: Instant) {
@@ -241,8 +248,8 @@ impl Driver {
                 ConnectionEvent::IceCandidateError(IceCandidateError { url, address, code, text: reason })
             }
             Event::SelectedPair { local, remote } => {
-                tracing::debug!(%local, %remote, "selected pair");
-                return;
+                let pair = CandidatePair { local: *local, remote: *remote };
+                ConnectionEvent::SelectedCandidatePairChange(Box::new(pair))
             }
             Event::Resolve(name) => return self.resolve(now, &name),
             Event::Channel(event) => return self.handle_channel_event(now, event),
@@ -280,13 +287,13 @@ impl Driver {
     ) -> Result<(), Error> {
         self.session.set_remote_description(now, description.into())?;
         // Before any channel opens, so that whoever may send knows it.
-        let limit = self.session.channels().max_message().min(self.shared.config.send_buffer);
-        self.shared.max_message.store(limit, Ordering::Relaxed);
+        self.shared.max_message.store(self.session.channels().max_message(), Ordering::Relaxed);
         Ok(())
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        Stats { session: self.session.stats(), sockets: self.sockets.stats() }
+        let off_link_answers = self.mdns.off_link_answers();
+        Stats { session: self.session.stats(), sockets: self.sockets.stats(), off_link_answers }
     }
 
     /// Ready when there is something to do.
@@ -294,8 +301,8 @@ impl Driver {
         let mut is_ready = self.is_busy;
         is_ready |= self.sockets.poll_readable(cx).is_ready();
         is_ready |= self.mdns.poll_readable(cx).is_ready();
-        if let Some(batch) = self.blocked.front() {
-            is_ready |= self.sockets.poll_writable(batch.route.local, cx).is_ready();
+        for local in self.backlog.blocked() {
+            is_ready |= self.sockets.poll_writable(*local, cx).is_ready();
         }
         is_ready |= self.shared.signal.poll(cx.waker()).is_ready();
         if self.next_command.is_none()
@@ -314,7 +321,7 @@ impl Driver {
             Life::Open => None,
             Life::Flushing { deadline } | Life::Closing { deadline } => Some(deadline),
         };
-        let deadlines = [self.session.poll_timeout(), self.mdns.poll_timeout(), close];
+        let deadlines = [self.session.poll_timeout(), self.mdns.poll_timeout(), self.backlog.poll_timeout(), close];
         let Some(next) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
         let next = tokio::time::Instant::from_std(next);
         // Deadlines mostly move later, packet after packet. The timer stays where it is then: firing once too early

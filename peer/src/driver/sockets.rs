@@ -41,13 +41,6 @@ pub(crate) struct Socket {
     counters: SocketCounters,
 }
 
-/// Datagrams that a socket had no room for, one behind another: `segment` bytes each, but the last may be shorter.
-pub(crate) struct Batch {
-    pub(crate) buf: Vec<u8>,
-    pub(crate) route: Route,
-    pub(crate) segment: usize,
-}
-
 impl Socket {
     /// Binds an address, with a port from the range, and asks for large buffers.
     pub(crate) fn bind(address: SocketAddr, ports: &RangeInclusive<u16>, buffer: usize) -> io::Result<Self> {
@@ -112,6 +105,8 @@ impl Socket {
     /// Sends a batch. `false`: the socket has no room. What the kernel refuses is lost, as on any network.
     fn send(&mut self, datagrams: &[u8], remote: SocketAddr, segment: usize) -> bool {
         let destination = with_scope(remote, self.local);
+        // Without a size it is one datagram: pieces of nothing would never come to an end.
+        let segment = if segment == 0 { datagrams.len() } else { segment };
         let mut rest = datagrams;
         while !rest.is_empty() {
             // Offload may turn out not to work after the batch was made; then it leaves one by one.
@@ -206,6 +201,14 @@ impl Sockets {
         match self.list.iter_mut().find(|socket| socket.local == route.local) {
             Some(socket) => socket.send(datagrams, route.remote, segment),
             None => true,
+        }
+    }
+
+    /// Counts datagrams that were given up because their socket had no room for too long.
+    pub(crate) fn count_dropped(&mut self, local: SocketAddr, count: u64) {
+        if let Some(socket) = self.list.iter_mut().find(|socket| socket.local == local) {
+            tracing::debug!(%local, count, "dropped: the socket has had no room for too long");
+            socket.counters.datagrams_dropped = socket.counters.datagrams_dropped.wrapping_add(count);
         }
     }
 
@@ -335,6 +338,15 @@ mod tests {
         assert_eq!(here.stats()[0].counters.send_errors, 2);
         assert!(here.send(b"found", Route { local, remote }, 5));
         assert_eq!(receive(&mut there, 1).await, [b"found"]);
+    }
+
+    #[tokio::test]
+    async fn datagrams_without_a_size_are_one_and_end() {
+        let ((mut here, local), (mut there, remote)) = (sockets(), sockets());
+        assert!(here.send(b"whole", Route { local, remote }, 0));
+        assert!(here.send(b"", Route { local, remote }, 0));
+        assert_eq!(receive(&mut there, 1).await, [b"whole"]);
+        assert_eq!(here.stats()[0].counters.datagrams_sent, 1);
     }
 
     #[tokio::test]

@@ -6,7 +6,6 @@ use std::time::Instant;
 use session::ice::Route;
 
 use super::Driver;
-use super::sockets::Batch;
 
 /// How many system calls one turn sends with, so that acknowledgements are read in between.
 const BATCHES_PER_TURN: u32 = 8;
@@ -27,13 +26,15 @@ struct Run {
 }
 
 impl Driver {
-    /// Sends until nothing is left, the socket would block, or the turn is over.
+    /// Sends until nothing is left, too much waits for room in a socket, or the turn is over.
     pub(super) fn transmit(&mut self, now: Instant) {
-        while let Some(batch) = self.blocked.pop_front() {
-            if !self.sockets.send(&batch.buf, batch.route, batch.segment) {
-                self.blocked.push_front(batch);
-                return;
-            }
+        let sockets = &mut self.sockets;
+        let lost = self.backlog.flush(now, |batch| sockets.send(&batch.buf, batch.route, batch.segment));
+        for (local, count) in lost {
+            self.sockets.count_dropped(local, count);
+        }
+        if self.backlog.is_full() {
+            return;
         }
         let mut buf = TRANSMIT.take();
         buf.clear();
@@ -48,7 +49,7 @@ impl Driver {
             let start = buf.len();
             let Some(route) = self.session.poll_transmit(now, buf) else {
                 if let Some(run) = run {
-                    self.send(buf, run);
+                    self.send(now, buf, run);
                 }
                 return;
             };
@@ -59,13 +60,13 @@ impl Driver {
                     // It does not go with those before it: they leave, and it stays as the first of the next run.
                     batches += 1;
                     let (before, after) = buf.split_at_checked(start).unwrap_or((buf, &[]));
-                    let is_blocked = !self.send(before, previous);
-                    if is_blocked {
-                        self.blocked.push_back(Batch { buf: after.to_vec(), route, segment: len });
+                    let next = self.begin(route, len);
+                    if !self.send(now, before, previous) {
+                        self.send(now, after, next);
                         return;
                     }
                     buf.drain(..start);
-                    self.begin(route, len)
+                    next
                 }
                 None => self.begin(route, len),
             };
@@ -73,7 +74,7 @@ impl Driver {
             // Only the last of a run may be shorter, and there is a limit to its length.
             if len < current.segment || buf.len().saturating_add(current.segment) > current.limit {
                 batches += 1;
-                if !self.send(buf, current) {
+                if !self.send(now, buf, current) {
                     return;
                 }
                 buf.clear();
@@ -81,7 +82,7 @@ impl Driver {
             }
         }
         if let Some(run) = run {
-            self.send(buf, run);
+            self.send(now, buf, run);
         }
         self.is_busy = true;
     }
@@ -91,11 +92,12 @@ impl Driver {
     }
 
     /// Sends a run, or keeps it until the socket has room. Returns whether there may be more.
-    fn send(&mut self, datagrams: &[u8], run: Run) -> bool {
-        if self.sockets.send(datagrams, run.route, run.segment) {
-            return true;
+    fn send(&mut self, now: Instant, datagrams: &[u8], run: Run) -> bool {
+        // What waits already comes first.
+        let must_wait = self.backlog.blocked().contains(&run.route.local);
+        if must_wait || !self.sockets.send(datagrams, run.route, run.segment) {
+            self.backlog.push(now, datagrams, run.route, run.segment);
         }
-        self.blocked.push_back(Batch { buf: datagrams.to_vec(), route: run.route, segment: run.segment });
-        false
+        !self.backlog.is_full()
     }
 }

@@ -242,3 +242,21 @@ async fn states_can_be_watched_from_the_first_to_the_last() {
     within(ice.wait_for(|state| *state == IceConnectionState::Closed)).await.unwrap();
     within(connection.closed()).await;
 }
+
+#[tokio::test]
+async fn the_pair_that_data_travels_over_is_told() {
+    let initiator = Initiator::new(config()).unwrap();
+    let receiver = Receiver::new(config()).unwrap();
+    let (sender, mut pairs) = mpsc::unbounded_channel();
+    for connection in [initiator.peer_connection(), receiver.peer_connection()] {
+        let sender = sender.clone();
+        connection.add_event_listener(event::SELECTED_CANDIDATE_PAIR_CHANGE, move |pair| {
+            sender.send(pair.clone()).unwrap();
+        });
+    }
+    within(negotiate(&initiator, &receiver, "channel")).await;
+    let first = within(pairs.recv()).await.unwrap();
+    let second = within(pairs.recv()).await.unwrap();
+    assert_ne!(first.local.address, first.remote.address);
+    assert_eq!((first.local.address, first.remote.address), (second.remote.address, second.local.address));
+}

@@ -84,8 +84,10 @@ async fn the_largest_message_arrives_and_one_byte_more_is_refused_with_the_limit
         within(pair.here.send(pattern(limit + 1, 0))).await.unwrap_err(),
         pair.here.try_send(pattern(limit + 1, 0)).unwrap_err(),
     ] {
-        assert!(matches!(error, visavis::Error::MessageTooLarge { len: 100_001, limit: 100_000 }), "{error:?}");
-        assert!(error.to_string().contains("up to 100000 bytes"), "{error}");
+        assert!(matches!(error, visavis::Error::MessageTooLarge { len: 100_001, limit: 100_000, .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("the peer accepts 100000 bytes") && text.contains("up to 100000 bytes"), "{text}");
+        assert!(text.ends_with("; split it"), "our own buffer is not at fault: {text}");
     }
     // The channel goes on.
     within(pair.here.send("after")).await.unwrap();

@@ -100,8 +100,15 @@ async fn a_message_as_large_as_the_buffer_goes_and_a_larger_one_does_not() {
         assert_eq!(recv(&pair.there).await.into_bytes(), pattern(50_000, number));
     }
     let error = within(pair.here.send(pattern(50_001, 0))).await.unwrap_err();
-    assert!(matches!(error, Error::MessageTooLarge { len: 50_001, limit: 50_000 }), "{error:?}");
-    assert!(error.to_string().contains("`Config::send_buffer`"), "{error}");
+    let accepted = config().max_message_size;
+    assert!(
+        matches!(error, Error::MessageTooLarge { len: 50_001, limit: 50_000, max_message_size, send_buffer: 50_000 }
+            if max_message_size == accepted),
+        "{error:?}"
+    );
+    let text = error.to_string();
+    assert!(text.contains(&format!("accepts {accepted} bytes")) && text.contains("holds 50000 bytes"), "{text}");
+    assert!(text.ends_with("raise `Config::send_buffer`"), "{text}");
 }
 
 #[tokio::test]

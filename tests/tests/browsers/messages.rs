@@ -61,7 +61,7 @@ in_both_browsers! {
         let duo = Duo::connect(&Settings::new(kind), Offerer::Rust, Config::default()).await;
         let theirs = limit_of_the_page(&duo).await;
         let error = duo.first.send(vec![0; theirs + 1]).await.unwrap_err();
-        let Error::MessageTooLarge { len, limit } = error else { panic!("{error}") };
+        let Error::MessageTooLarge { len, limit, .. } = error else { panic!("{error}") };
         assert_eq!(len, theirs + 1);
         match kind {
             Kind::Chromium => assert_eq!(limit, theirs),
