@@ -215,12 +215,16 @@ const peer = {
   errors(label) {
     return peer.entry(label).errors;
   },
-  // The pair of candidates in use: [local, remote], each with its kind and address.
+  // The pair of candidates in use, once it is agreed: [local, remote], each with its kind and address. Data may flow
+  // before the controlling side has nominated a pair, and no event of both browsers tells when it has.
   async selectedPair() {
-    const report = await peer.connection.getStats();
-    const all = [...report.values()];
-    const pair = all.find(({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded");
-    if (!pair) return null;
+    const isSelected = ({ type, nominated, state }) => type === "candidate-pair" && nominated && state === "succeeded";
+    let report, pair;
+    while (!pair) {
+      if (report) await new Promise((resolve) => setTimeout(resolve, 50));
+      report = await peer.connection.getStats();
+      pair = [...report.values()].find(isSelected);
+    }
     return [pair.localCandidateId, pair.remoteCandidateId].map((id) => {
       const { candidateType, address, port } = report.get(id);
       return { candidateType, address, port };
