@@ -103,6 +103,9 @@ impl World {
         channels.connect(now(), Role::Client);
         let mut world = Self { rtcweb, socket, remote: free, channels, events: Vec::new() };
         world.expect("the association", |world| world.has(&Event::Connected) && world.rtcweb.has_said("SCTP_COMM_UP"));
+        // The program answers channels only once it reads commands: what it hears before goes unanswered for good.
+        world.rtcweb.command("help");
+        world.expect("the command line", |world| world.rtcweb.has_said("Commands:"));
         world
     }
 
