@@ -47,8 +47,11 @@ pub struct Config {
     /// The longest pause between repetitions of a flight, which doubles up to it: 3 s unless changed. Below the 60 s of
     /// RFC 6347, section 4.2.4.1, because ICE's consent tells when a path is dead.
     pub max_retransmit_interval: Duration,
-    /// How long the whole handshake may take: 30 s unless changed.
+    /// How long the handshake may take from the first that is heard of the peer: 30 s unless changed.
     pub handshake_timeout: Duration,
+    /// How long a client repeats its hello before anything is heard of the peer: 30 s unless changed. None: as long as
+    /// the owner likes, for a peer that cannot answer yet, having still to be told by other ways who this side is.
+    pub first_answer_timeout: Option<Duration>,
     /// The most bytes in a handshake message of the peer: 32 KiB unless changed.
     pub max_handshake_message: usize,
     /// The most bytes held of handshake messages that are not complete or not in order: 64 KiB unless changed.
@@ -77,6 +80,7 @@ impl Config {
             rtt: None,
             max_retransmit_interval: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(30),
+            first_answer_timeout: Some(Duration::from_secs(30)),
             max_handshake_message: 32 * 1024,
             max_reassembly: 64 * 1024,
             max_early: 32 * 1024,

@@ -40,8 +40,10 @@ pub struct Connection {
     /// Alerts to be sent, few at a time.
     alerts: VecDeque<Alert>,
     events: VecDeque<Event>,
-    /// When the handshake must be complete.
+    /// When the handshake must be complete, or the peer heard of.
     deadline: Option<Instant>,
+    /// A piece of the handshake has come from the peer.
+    is_answered: bool,
     /// Whether early records may make sense now.
     advanced: bool,
     stats: Stats,
@@ -81,7 +83,11 @@ impl Connection {
         let (mut records, mut flight) = (Records::new(), Flight::new(timing));
         let mut context = Context { config: &config, rng: &mut rng, records: &mut records, flight: &mut flight };
         let (awaiting, deadline) = match config.role {
-            Role::Client => (Awaiting::client(&mut context), Some(now + config.handshake_timeout)),
+            // A time beyond the clock's end is none.
+            Role::Client => (
+                Awaiting::client(&mut context),
+                config.first_answer_timeout.and_then(|timeout| now.checked_add(timeout)),
+            ),
             Role::Server => (Awaiting::server(&mut context), None),
         };
         Ok(Self {
@@ -96,6 +102,7 @@ impl Connection {
             alerts: VecDeque::new(),
             events: VecDeque::new(),
             deadline,
+            is_answered: false,
             advanced: false,
             stats: Stats::default(),
         })
@@ -220,9 +227,12 @@ impl Connection {
             self.stats.ignored += 1;
             return;
         }
-        let start = now + self.config.handshake_timeout;
         match self.reassembly.push(epoch, header, piece) {
-            Pushed::Stored if !connected => _ = self.deadline.get_or_insert(start),
+            Pushed::Stored if !connected => {
+                if !std::mem::replace(&mut self.is_answered, true) {
+                    self.deadline = now.checked_add(self.config.handshake_timeout);
+                }
+            }
             Pushed::Repeated => {
                 self.doubts.postpone(now, self.flight.first_interval());
                 let repeats = self.flight.peer_repeats(now);

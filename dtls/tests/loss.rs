@@ -88,7 +88,7 @@ fn one_lost_datagram_costs_a_few_round_trips() {
 #[test]
 fn a_dead_path_is_given_up_after_the_time_configured() {
     let mut client = config(Role::Client);
-    client.handshake_timeout = Duration::from_secs(7);
+    client.first_answer_timeout = Some(Duration::from_secs(7));
     let mut pair = pair(1, Link { loss: 1.0, ..Link::default() }, client, config(Role::Server));
     pair.expect("an end", common::LIMIT, |pair| pair.a.is_settled());
     assert_eq!(pair.elapsed(), Duration::from_secs(7));
@@ -109,6 +109,35 @@ fn a_server_gives_up_a_client_that_falls_silent() {
     pair.expect("an end", common::LIMIT, |pair| pair.b.is_settled());
     assert_eq!(pair.b.events, [Event::Closed(Error::HandshakeTimeout)]);
     assert!(pair.elapsed() < Duration::from_secs(31), "{:?}", pair.elapsed());
+}
+
+#[test]
+fn a_client_may_wait_for_its_first_answer_for_as_long_as_it_takes() {
+    let mut client = config(Role::Client);
+    client.first_answer_timeout = None;
+    let mut pair = pair(1, common::calm(), client, config(Role::Server));
+    pair.intercept(|at, _, _| if at < sim::start() + Duration::from_secs(600) { Verdict::Drop } else { Verdict::Pass });
+    pair.run_for(Duration::from_secs(600));
+    let sent = pair.counts(Side::A).sent;
+    assert!((200..220).contains(&sent), "a hello every 3 s, not {sent} of them");
+    connect(&mut pair);
+    assert!(pair.elapsed() < Duration::from_secs(604), "{:?}", pair.elapsed());
+}
+
+#[test]
+fn a_client_gives_up_a_server_that_falls_silent() {
+    let mut client = config(Role::Client);
+    client.first_answer_timeout = None;
+    client.handshake_timeout = Duration::from_secs(7);
+    let mut pair = pair(1, common::calm(), client, config(Role::Server));
+    let mut count = 0;
+    pair.intercept(move |_, from, _| {
+        count += u32::from(from == Side::B);
+        if from == Side::B && count > 1 { Verdict::Drop } else { Verdict::Pass }
+    });
+    pair.expect("an end", common::LIMIT, |pair| pair.a.is_settled());
+    assert_eq!(pair.a.events, [Event::Closed(Error::HandshakeTimeout)]);
+    assert!(pair.elapsed() < Duration::from_secs(8), "{:?}", pair.elapsed());
 }
 
 #[test]

@@ -187,6 +187,8 @@ impl Transport {
             dtls::Config::new(self.settings.identity.clone(), agreed.role, agreed.peer_fingerprints.clone());
         config.mtu = self.settings.mtu;
         config.rtt = self.ice.rtt();
+        // The peer may not have our answer yet, which people carry by hand. ICE tells when nobody is there.
+        config.first_answer_timeout = None;
         config.key_log.clone_from(&self.settings.key_log);
         let (security, early) = (agreed.clone(), std::mem::take(early));
         let mut connection = match dtls::Connection::new(config, now, self.seed) {

@@ -330,3 +330,20 @@ fn an_end_of_candidates_of_another_generation_ends_nothing() {
     world.on(b, |now, host| host.session.add_ice_candidate(now, candidate).unwrap());
     world.await_open(1);
 }
+
+#[test]
+fn an_answer_that_takes_minutes_still_connects() {
+    for minutes in [1, 5, 10] {
+        let mut world = world();
+        let (a, b) = (world.a, world.b);
+        world.open(a, "channel");
+        let offer = world.offer(a);
+        let answer = world.answer(b, offer);
+        world.network.run_for(Duration::from_secs(60 * minutes));
+        assert!(!world.host(b).session.is_closed(), "{:?}", world.host(b).events);
+        world.accept(a, answer);
+        world.network.expect("open channels", Duration::from_secs(4), |network| {
+            network.get(a).open.len() == 1 && network.get(b).open.len() == 1
+        });
+    }
+}
