@@ -76,7 +76,7 @@ pub mod packet;
 mod serial;
 mod stats;
 
-pub use association::{Association, State};
+pub use association::{Association, Path, State};
 pub use config::Config;
 pub use event::{Closed, Event};
 pub use message::{Message, Reliability, SendError, SendOptions};

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sctp::packet::Chunk;
-use sctp::{Closed, Config};
+use sctp::{Closed, Config, Path};
 use sim::{Link, Side, Verdict};
 use std::time::Duration;
 use visavis_sctp as sctp;
@@ -66,7 +66,7 @@ fn a_busy_path_needs_no_heartbeats() {
     let mut seen = heartbeats(&mut pair, Side::A);
     for _ in 0..100 {
         pair.a.queue(1, "tick", ORDERED);
-        let now = pair.now();
+        let now = sim::start() + pair.elapsed();
         pair.a.pump(now);
         pair.run_for(Duration::from_millis(300));
     }
@@ -80,4 +80,28 @@ fn a_lossy_path_stays_alive() {
     let mut pair = pair(3, link, config.clone(), config);
     pair.run_for(60 * MINUTE);
     assert!(pair.a.closed().is_none() && pair.b.closed().is_none());
+}
+
+#[test]
+fn a_lost_path_is_outlived_and_used_at_once_when_found() {
+    let mut pair = connected();
+    pair.intercept(|_, _, _| Verdict::Drop);
+    let now = sim::start() + pair.elapsed();
+    for app in [&mut pair.a, &mut pair.b] {
+        app.association.set_path(now, Path::Lost);
+    }
+    pair.a.queue(1, pattern(50_000, 7), ORDERED);
+    pair.run_for(30 * MINUTE);
+    assert!(pair.a.closed().is_none() && pair.b.closed().is_none());
+    pair.stop_intercepting();
+    let now = sim::start() + pair.elapsed();
+    for app in [&mut pair.a, &mut pair.b] {
+        app.association.set_path(now, Path::Found { rtt: Some(Duration::from_millis(20)) });
+    }
+    let found = pair.elapsed();
+    pair.expect("the message", SECOND, |pair| pair.b.payloads(1).len() == 1);
+    assert!(pair.elapsed() - found < Duration::from_millis(200), "{:?}", pair.elapsed() - found);
+    // From now on timeouts count again.
+    pair.intercept(|_, _, _| Verdict::Drop);
+    pair.expect("the end", 5 * MINUTE, |pair| pair.a.closed() == Some(&Closed::TimedOut));
 }

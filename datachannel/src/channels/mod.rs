@@ -207,6 +207,13 @@ impl Channels {
         self.association.set_rtt(rtt);
     }
 
+    /// Tells that the path was lost, which the association outlives, or that there is one (again), which it then uses
+    /// at once; see [`sctp::Association::set_path`].
+    pub fn set_path(&mut self, now: Instant, path: sctp::Path) {
+        self.association.set_path(now, path);
+        self.pump(now);
+    }
+
     /// Turns what the association has to say into what happens to channels.
     fn pump(&mut self, now: Instant) {
         while let Some(event) = self.association.poll_event() {

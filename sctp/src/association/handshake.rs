@@ -274,16 +274,17 @@ impl Association {
 
     /// T1-init or T1-cookie (section 5.1).
     pub(super) fn on_init_timeout(&mut self, now: Instant) {
+        let attempt = u32::from(!self.is_path_lost);
         let (attempts, timeout) = match &mut self.phase {
             Phase::CookieWait(wait) => {
                 (wait.due, wait.sent) = (true, None);
-                wait.attempts += 1;
+                wait.attempts += attempt;
                 wait.timeout = self.outbound.rto.doubled(wait.timeout);
                 (wait.attempts, wait.timeout)
             }
             Phase::CookieEchoed(echo, _) => {
                 (echo.due, echo.sent) = (true, None);
-                echo.attempts += 1;
+                echo.attempts += attempt;
                 echo.timeout = self.outbound.rto.doubled(echo.timeout);
                 self.outbound.cookie_echo_lost();
                 (echo.attempts, echo.timeout)

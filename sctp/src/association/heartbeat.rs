@@ -29,6 +29,10 @@ impl Association {
         if !matches!(self.phase.stage(), Some(Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived)) {
             return;
         }
+        if self.is_path_lost {
+            // It stands still until the path is found, which makes the heart beat at once.
+            return;
+        }
         if self.heartbeat.pending.is_some() {
             // Unanswered: the next one follows after a timeout that doubles each time.
             self.outbound.rto.back_off();
@@ -48,6 +52,12 @@ impl Association {
         Parameter::HeartbeatInfo(&nonce.to_be_bytes()).encode(&mut info);
         self.control(&Chunk::Heartbeat(&info));
         self.timers.start(Timer::Heartbeat, Some(now + self.outbound.timeout()));
+    }
+
+    /// Sends a heartbeat now, on a path of which nothing is known yet.
+    pub(super) fn beat_at_once(&mut self, now: Instant) {
+        self.heartbeat = Heartbeat::default();
+        self.on_heartbeat_timeout(now);
     }
 
     /// The answer carries what was sent, unchanged. Only the one asked for counts.

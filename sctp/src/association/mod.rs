@@ -5,6 +5,7 @@ mod data;
 mod handshake;
 mod heartbeat;
 mod opening;
+mod path;
 mod phase;
 mod receive;
 mod reset;
@@ -12,6 +13,7 @@ mod shutdown;
 mod timers;
 mod transmit;
 
+pub use path::Path;
 pub use phase::State;
 
 use crate::config::{Config, sane_packet};
@@ -37,7 +39,8 @@ use timers::{Timer, Timers};
 /// - Output, to be polled after any input or command until it returns nothing: [`poll_transmit`](Self::poll_transmit),
 ///   [`poll_event`](Self::poll_event), [`poll_timeout`](Self::poll_timeout).
 /// - Commands: [`connect`](Self::connect), [`send`](Self::send), [`read`](Self::read),
-///   [`reset_streams`](Self::reset_streams), [`shutdown`](Self::shutdown), [`abort`](Self::abort).
+///   [`reset_streams`](Self::reset_streams), [`set_path`](Self::set_path), [`shutdown`](Self::shutdown),
+///   [`abort`](Self::abort).
 pub struct Association {
     config: Config,
     rng: StdRng,
@@ -60,6 +63,8 @@ pub struct Association {
     closing: bool,
     /// Timeouts in a row (RFC 9260, section 8.1).
     errors: u32,
+    /// The layer beneath says that nothing gets through.
+    is_path_lost: bool,
     events: VecDeque<Event>,
     stats: Stats,
     /// Room for the lists of a SACK, kept to save allocations.
@@ -94,6 +99,7 @@ impl Association {
             shutdown_due: false,
             closing: false,
             errors: 0,
+            is_path_lost: false,
             events: VecDeque::new(),
             stats: Stats::default(),
             scratch: (Vec::new(), Vec::new()),
@@ -216,7 +222,8 @@ impl Association {
         self.outbound.set_max_packet(self.config.max_packet);
     }
 
-    /// What another layer measured as the round-trip time of this path, to be told before [`connect`](Self::connect).
+    /// What another layer measured as the round-trip time of this path, to be told before [`connect`](Self::connect);
+    /// see [`set_path`](Self::set_path) for later.
     /// It times the handshake, so that a lost packet costs a few round trips, not seconds.
     pub fn set_rtt(&mut self, rtt: Duration) {
         self.outbound.rto.hint(rtt);
@@ -306,8 +313,12 @@ impl Association {
         self.events.push_back(Event::Closed(why));
     }
 
-    /// A timeout in a row of them; too many end the association (section 8.1).
+    /// A timeout in a row of them; too many end the association (section 8.1). On a path that is known to be lost they
+    /// say nothing about the peer.
     fn count_error(&mut self, now: Instant) {
+        if self.is_path_lost {
+            return;
+        }
         self.errors = self.errors.saturating_add(1);
         if self.errors > self.config.max_retransmits {
             self.close(now, Closed::TimedOut);

@@ -36,6 +36,13 @@ impl Resets {
         Self { wanted: BTreeSet::new(), next: RequestNumber(initial_tsn.0), request: None }
     }
 
+    /// An answer that has not come by now may never come.
+    pub(super) fn ask_again(&mut self) {
+        if let Some(request) = &mut self.request {
+            request.due = true;
+        }
+    }
+
     fn covers(&self, stream: u16) -> bool {
         self.wanted.contains(&stream) || self.request.as_ref().is_some_and(|request| request.streams.contains(&stream))
     }

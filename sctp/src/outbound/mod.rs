@@ -276,14 +276,31 @@ impl Outbound {
         if !alive {
             self.congestion.on_timeout();
         }
+        self.lose_all(now, stats);
+        self.timed_out = true;
+        !alive
+    }
+
+    /// All that is in flight is lost.
+    fn lose_all(&mut self, now: Instant, stats: &mut Stats) {
         self.ring.mark_all_lost();
         self.recovery = None;
         self.fast_retransmit = false;
-        self.timed_out = true;
         self.abandon_spent(now, stats);
         self.ring.advance();
         self.forward_due = self.partial_reliability && self.ring.has_skip();
-        !alive
+    }
+
+    /// Whether nothing has been acknowledged since the timer fired.
+    pub(crate) const fn has_timed_out(&self) -> bool {
+        self.timed_out
+    }
+
+    /// Another path: what is in flight went nowhere, and nothing is known of congestion.
+    pub(crate) fn begin_anew(&mut self, now: Instant, stats: &mut Stats) {
+        self.lose_all(now, stats);
+        self.timed_out = false;
+        self.congestion = NewReno::new(self.packet);
     }
 
     /// COOKIE ECHO was lost, and with it the data it carried, without a word about congestion.

@@ -64,6 +64,15 @@ impl Rto {
         self.hint = Some(rtt);
     }
 
+    /// Another path, or the same one again: what was measured before may be wrong here, and the back-off is.
+    pub(crate) fn renew(&mut self, rtt: Option<Duration>) {
+        if let Some(rtt) = rtt {
+            self.smoothed = Some(rtt);
+            self.variation = rtt / 2;
+        }
+        self.reset();
+    }
+
     /// The first timeout for a packet of the handshake. It is answered at once, never after a delay as data may be, so
     /// the least timeout does not apply: two round trips as far as they are known, and 50 ms at least.
     pub(crate) fn handshake(&self) -> Duration {
@@ -116,6 +125,18 @@ mod tests {
         assert_eq!(rto.current(), ms(3000));
         rto.reset();
         assert_eq!(rto.current(), ms(600));
+    }
+
+    #[test]
+    fn another_path_starts_over() {
+        let mut rto = Rto::new(ms(1000), ms(400), ms(10_000));
+        rto.measure(ms(2000));
+        rto.back_off();
+        rto.renew(None);
+        assert_eq!(rto.current(), ms(6000), "no back-off");
+        rto.back_off();
+        rto.renew(Some(ms(200)));
+        assert_eq!((rto.current(), rto.smoothed()), (ms(600), Some(ms(200))));
     }
 
     #[test]

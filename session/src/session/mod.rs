@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use datachannel::Channels;
+use datachannel::{Channels, sctp};
 use ice::Route;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -42,6 +42,8 @@ pub struct Session {
     last_events: VecDeque<Event>,
     events_limit: usize,
     connection_state: ConnectionState,
+    /// The path that SCTP was told of, if ICE has one that works.
+    path: Option<Route>,
     close_timeout: Duration,
     /// Candidates of the peer that came before its description.
     early_candidates: Vec<IceCandidate>,
@@ -80,6 +82,7 @@ impl Session {
             last_events: VecDeque::new(),
             events_limit: config.max_events.max(1),
             connection_state: ConnectionState::New,
+            path: None,
             close_timeout: config.close_timeout,
             early_candidates: Vec::new(),
             early_candidates_limit: config.early_candidates,
@@ -227,12 +230,27 @@ impl Session {
         while let Some(heard) = self.transport.poll() {
             self.hear(now, heard);
         }
+        self.watch_path(now);
         if let Life::Draining { .. } = self.life
             && self.channels.is_over()
         {
             self.say_goodbye(now);
         }
         self.update_connection_state();
+    }
+
+    /// Tells SCTP when the path is lost, lest it takes the peer for dead, and when there is one again, lest it waits for
+    /// a timer that has backed off.
+    fn watch_path(&mut self, now: Instant) {
+        use ice::ConnectionState::{Disconnected, Failed};
+        let is_lost = matches!(self.transport.ice.state(), Disconnected | Failed);
+        let path = self.transport.ice.route().filter(|_| !is_lost);
+        if self.path == path {
+            return;
+        }
+        self.path = path;
+        let rtt = self.transport.rtt();
+        self.channels.set_path(now, path.map_or(sctp::Path::Lost, |_| sctp::Path::Found { rtt }));
     }
 
     pub(super) fn hear(&mut self, now: Instant, heard: Heard) {

@@ -6,7 +6,7 @@ use sim::Link;
 use visavis_session::datachannel::Message;
 use visavis_session::{Event, OfferOptions};
 
-use crate::common::{A, PATIENCE, World, address, pattern};
+use crate::common::{A, PATIENCE, World, address, config, pattern};
 
 #[test]
 fn a_restart_interrupts_nothing() {
@@ -72,4 +72,73 @@ fn a_restart_after_failure_revives_the_connection() {
     world.send(a, here, Message::text("back again"));
     world.network.expect("the message", PATIENCE, |network| network.get(b).messages() == 1);
     assert!(world.host(a).is_connected());
+}
+
+/// Cuts `a` off the network, or connects it again.
+fn set_cut(world: &mut World, is_cut: bool) {
+    let alive = Link::delay(Duration::from_millis(20));
+    let link = if is_cut { Link { loss: 1.0, ..alive } } else { alive };
+    let a = world.a;
+    world.network.set_links(a, address(A).ip(), link, link);
+}
+
+#[test]
+fn a_restart_after_minutes_delivers_what_was_in_flight() {
+    let mut world = World::new(4, Link::delay(Duration::from_millis(20)));
+    let (a, b) = (world.a, world.b);
+    let (here, there) = world.connect();
+    for number in 0..20 {
+        world.send(a, here, Message::binary(pattern(number, 10_000)));
+        world.send(b, there, Message::binary(pattern(number, 1000)));
+    }
+    world.network.run_for(Duration::from_millis(30));
+    set_cut(&mut world, true);
+    world.network.run_for(Duration::from_secs(300));
+    set_cut(&mut world, false);
+    world.on(a, |now, host| host.session.restart_ice(now));
+    world.negotiate(a, b);
+    world.network.expect("a new pair", Duration::from_secs(2), |network| network.get(a).is_connected());
+    // 200 kB from an initial window take six round trips of 80 ms; half a second is left for losses to be seen.
+    world.network.expect("all messages", Duration::from_secs(1), |network| {
+        network.get(b).messages() == 20 && network.get(a).messages() == 20
+    });
+    for host in [world.host(a), world.host(b)] {
+        assert!(host.closed.is_empty(), "{:?}", host.events);
+    }
+}
+
+#[test]
+fn an_idle_connection_outlives_minutes_without_a_path() {
+    let mut world = World::new(5, Link::delay(Duration::from_millis(20)));
+    let (a, b) = (world.a, world.b);
+    let (_, there) = world.connect();
+    set_cut(&mut world, true);
+    world.network.run_for(Duration::from_secs(600));
+    set_cut(&mut world, false);
+    world.on(b, |now, host| host.session.restart_ice(now));
+    world.negotiate(b, a);
+    world.network.expect("a new pair", Duration::from_secs(2), |network| network.get(b).is_connected());
+    world.send(b, there, Message::text("still here"));
+    world.network.expect("the message", Duration::from_secs(1), |network| network.get(a).messages() == 1);
+}
+
+#[test]
+fn a_path_that_returns_is_used_at_once() {
+    // Longer than the silence, so that the same pair may be used again.
+    let [mut one, mut other] = [config(0), config(1)];
+    one.ice.consent_expiry = Duration::from_secs(60);
+    other.ice.consent_expiry = Duration::from_secs(60);
+    let mut world = World::with(6, Link::delay(Duration::from_millis(20)), one, other);
+    let (a, b) = (world.a, world.b);
+    let (here, _) = world.connect();
+    set_cut(&mut world, true);
+    for number in 0..20 {
+        world.send(a, here, Message::binary(pattern(number, 10_000)));
+    }
+    world.network.run_for(Duration::from_secs(40));
+    assert!(!world.host(a).is_connected(), "the silence was noticed");
+    set_cut(&mut world, false);
+    world.network.expect("the path", Duration::from_secs(7), |network| network.get(a).is_connected());
+    world.network.expect("all messages", Duration::from_secs(1), |network| network.get(b).messages() == 20);
+    assert!(world.host(a).closed.is_empty() && world.host(b).closed.is_empty());
 }
