@@ -61,7 +61,7 @@ pub(crate) enum Heard {
     /// DTLS has begun to shake hands.
     Connecting,
     /// Keys are agreed, and the peer is who its description said.
-    Connected(dtls::Role),
+    Connected,
     Ended(dtls::Error),
     /// DTLS cannot even begin.
     Misconfigured(dtls::ConfigError),
@@ -97,6 +97,14 @@ impl Transport {
         match &self.secure {
             Secure::Running { security, .. } => Some(security),
             Secure::Waiting { .. } | Secure::Ended { .. } => None,
+        }
+    }
+
+    /// Which side of DTLS this is, once that is connected.
+    pub(crate) fn connected_role(&self) -> Option<dtls::Role> {
+        match &self.secure {
+            Secure::Running { security, connection } if connection.is_connected() => Some(security.role),
+            Secure::Waiting { .. } | Secure::Running { .. } | Secure::Ended { .. } => None,
         }
     }
 
@@ -206,9 +214,9 @@ impl Transport {
         if let Some(event) = self.ice.poll_event() {
             return Some(Heard::Ice(Box::new(event)));
         }
-        let Secure::Running { connection, security } = &mut self.secure else { return None };
+        let Secure::Running { connection, .. } = &mut self.secure else { return None };
         match connection.poll_event()? {
-            dtls::Event::Connected => Some(Heard::Connected(security.role)),
+            dtls::Event::Connected => Some(Heard::Connected),
             dtls::Event::Closed(error) => {
                 self.end(Some(error.clone()));
                 Some(Heard::Ended(error))

@@ -163,7 +163,16 @@ impl Negotiation {
     }
 
     fn channel_section(&self) -> Option<&Section> {
-        self.sections.iter().find(|section| section.purpose == Purpose::Channels)
+        channel_section(&self.sections)
+    }
+
+    /// Whether both sides want data channels, by the last exchange or by a provisional answer.
+    pub(crate) fn has_channels(&self) -> bool {
+        let (state, remote) = (self.state, self.pending_remote.as_ref());
+        self.channel_section().is_some()
+            || (state == SignalingState::HaveRemotePranswer && remote.is_some_and(|remote| remote.channels().is_some()))
+            || (state == SignalingState::HaveLocalPranswer
+                && self.pending_local.as_ref().is_some_and(|local| channel_section(&local.sections).is_some()))
     }
 
     pub(crate) const fn has_remote(&self) -> bool {
@@ -181,4 +190,8 @@ impl Negotiation {
     pub(crate) fn remote_description(&self) -> Option<SessionDescription> {
         self.remote().map(|remote| remote.description.clone())
     }
+}
+
+fn channel_section(sections: &[Section]) -> Option<&Section> {
+    sections.iter().find(|section| section.purpose == Purpose::Channels)
 }

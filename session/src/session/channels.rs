@@ -20,6 +20,18 @@ impl Session {
         Ok(id)
     }
 
+    /// Starts SCTP once DTLS is connected and a media section for it agreed, whichever comes last. Does nothing the
+    /// second time.
+    pub(super) fn start_channels(&mut self, now: Instant) {
+        let Some(role) = self.transport.connected_role().filter(|_| self.negotiation.has_channels()) else { return };
+        // A lost packet of the handshake costs a few round trips, not the second that is assumed of a path nobody has
+        // measured.
+        if let Some(rtt) = self.transport.rtt() {
+            self.channels.set_rtt(rtt);
+        }
+        self.channels.connect(now, role_of(role));
+    }
+
     /// Queues a message. One that cannot be taken is handed back in the error.
     pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), datachannel::SendError> {
         self.channels.send(now, id, message)
@@ -44,5 +56,13 @@ impl Session {
     /// When the bytes that wait on a channel fall to `threshold` or below, an event tells.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, threshold: usize) {
         self.channels.set_buffered_amount_low_threshold(id, threshold);
+    }
+}
+
+/// Data channels take even or odd stream ids after the role in DTLS (RFC 8832, section 6).
+const fn role_of(role: dtls::Role) -> datachannel::Role {
+    match role {
+        dtls::Role::Client => datachannel::Role::Client,
+        dtls::Role::Server => datachannel::Role::Server,
     }
 }

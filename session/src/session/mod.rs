@@ -125,9 +125,12 @@ impl Session {
         if self.life == Life::Closed {
             return;
         }
-        let channels = &mut self.channels;
+        let (channels, is_agreed) = (&mut self.channels, self.negotiation.has_channels());
         self.transport.handle_datagram(now, local, remote, datagram, |plaintext| {
-            channels.handle_datagram(now, plaintext);
+            // Until both sides want it there is no SCTP here. A peer that is ahead of us says its INIT again.
+            if is_agreed {
+                channels.handle_datagram(now, plaintext);
+            }
         });
         self.react(now);
     }
@@ -223,8 +226,8 @@ impl Session {
 
     /// Lets every layer hear what the others have to say, until all are quiet.
     fn react(&mut self, now: Instant) {
-        let channels = &mut self.channels;
-        if let Some(heard) = self.transport.start_dtls(now, |plaintext| channels.handle_datagram(now, plaintext)) {
+        // There are no keys yet, so that no plaintext can come of it.
+        if let Some(heard) = self.transport.start_dtls(now, |_| {}) {
             self.hear(now, heard);
         }
         while let Some(heard) = self.transport.poll() {
@@ -257,14 +260,7 @@ impl Session {
         match heard {
             Heard::Ice(event) => self.hear_ice(*event),
             Heard::Connecting => {}
-            Heard::Connected(role) => {
-                // A lost packet of the handshake costs a few round trips, not the second that is assumed of a path
-                // nobody has measured.
-                if let Some(rtt) = self.transport.rtt() {
-                    self.channels.set_rtt(rtt);
-                }
-                self.channels.connect(now, role_of(role));
-            }
+            Heard::Connected => self.start_channels(now),
             Heard::Ended(error) => {
                 tracing::debug!(%error, "DTLS ended");
                 self.end(now, Ended::Dtls(error));
@@ -312,14 +308,6 @@ impl Session {
                 Life::Open | Life::Draining { .. } => self.tell(Event::ConnectionState(state)),
             }
         }
-    }
-}
-
-/// Data channels take even or odd stream ids after the role in DTLS (RFC 8832, section 6).
-const fn role_of(role: dtls::Role) -> datachannel::Role {
-    match role {
-        dtls::Role::Client => datachannel::Role::Client,
-        dtls::Role::Server => datachannel::Role::Server,
     }
 }
 

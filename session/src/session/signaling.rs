@@ -65,6 +65,7 @@ impl Session {
         if let Some(port) = applied.remote_sctp_port {
             self.channels.set_remote_port(port);
         }
+        self.start_channels(now);
         if let Some(security) = applied.security {
             self.transport.secure(security);
         }

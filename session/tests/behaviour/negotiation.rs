@@ -347,3 +347,32 @@ fn an_answer_that_takes_minutes_still_connects() {
         });
     }
 }
+
+#[test]
+fn sctp_waits_for_its_section_to_be_agreed() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let offer = world.offer(a);
+    let answer = world.answer(b, offer);
+    // A provisional answer is enough for ICE and DTLS; the final one takes the data channels back.
+    let refusal = answer.sdp.replacen("m=application 2000 ", "m=application 0 ", 1);
+    assert_ne!(refusal, answer.sdp);
+    world.accept(a, SessionDescription { kind: SdpKind::Pranswer, ..answer });
+    world.accept(a, SessionDescription::answer(refusal));
+    let sent = |world: &World| world.host(a).session.channels().association().stats().packets_sent;
+    world.network.run_for(Duration::from_secs(3));
+    assert!(world.host(a).is_connected() && world.host(b).is_connected());
+    assert_eq!(sent(&world), 0, "the peer's INIT is not even answered");
+    // Another exchange agrees. `b` has never heard of the refusal, so that its section is still the first.
+    world.open(a, "another");
+    let offer = world.offer(a);
+    assert!(offer.sdp.contains("a=mid:1\r\n"), "{}", offer.sdp);
+    let rename = |sdp: &str, from: &str, to: &str| {
+        sdp.replace(&format!("a=mid:{from}\r\n"), &format!("a=mid:{to}\r\n"))
+            .replace(&format!("BUNDLE {from}\r\n"), &format!("BUNDLE {to}\r\n"))
+    };
+    let answer = world.answer(b, SessionDescription::offer(rename(&offer.sdp, "1", "0")));
+    world.accept(a, SessionDescription::answer(rename(&answer.sdp, "0", "1")));
+    world.await_open(2);
+}
