@@ -47,6 +47,15 @@ pub enum Error {
         /// What was expected.
         problem: String,
     },
+    /// The candidate is for a media section that the remote description does not have (W3C WebRTC 1.0, section 4.4.2:
+    /// `OperationError`).
+    #[error("the candidate is for the media section {section}, but the remote description has {known}")]
+    UnknownSection {
+        /// The mid or the index that the candidate names.
+        section: String,
+        /// Which mids there are.
+        known: String,
+    },
     /// More candidates came before the remote description than are kept.
     #[error("{limit} candidates already wait for the remote description; set that first")]
     TooManyCandidates {

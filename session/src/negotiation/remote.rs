@@ -165,6 +165,23 @@ impl Remote {
         Error::Unacceptable { kind: self.description.kind, problem }
     }
 
+    /// A candidate must name a section that exists, if it names any (W3C WebRTC 1.0, section 4.4.2).
+    fn check_place(&self, candidate: &IceCandidate) -> Result<(), Error> {
+        let (exists, section) = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
+            (Some(mid), _) => {
+                (self.sections.iter().any(|section| section.section.mid.as_ref() == Some(mid)), format!("`{mid}`"))
+            }
+            (None, Some(index)) => (usize::from(index) < self.sections.len(), format!("with the index {index}")),
+            (None, None) => return Ok(()),
+        };
+        if exists {
+            return Ok(());
+        }
+        let known: Vec<String> = self.sections.iter().map(|section| name(section.section.mid.as_ref())).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Error::UnknownSection { section, known })
+    }
+
     /// Whether a candidate for this section is one for the data channels: its own, or one of its BUNDLE group.
     fn is_for_channels(&self, candidate: &IceCandidate) -> bool {
         let place = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
@@ -184,6 +201,7 @@ impl Negotiation {
     /// Reads a candidate that came through signalling.
     pub(crate) fn remote_candidate(&self, candidate: &IceCandidate) -> Result<Trickled, Error> {
         let Some(remote) = self.remote() else { return Ok(Trickled::Foreign) };
+        remote.check_place(candidate)?;
         if !remote.is_for_channels(candidate) {
             return Ok(Trickled::Foreign);
         }

@@ -376,3 +376,30 @@ fn sctp_waits_for_its_section_to_be_agreed() {
     world.accept(a, SessionDescription::answer(rename(&answer.sdp, "0", "1")));
     world.await_open(2);
 }
+
+#[test]
+fn a_candidate_for_an_unknown_section_is_refused_with_the_known_ones() {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    world.open(a, "channel");
+    let offer = world.offer(a);
+    let text = offer.sdp.lines().find_map(|line| line.strip_prefix("a=candidate:")).unwrap();
+    let candidate = IceCandidate { candidate: format!("candidate:{text}"), ..IceCandidate::default() };
+    // A section that is there and means nothing here, besides that of the data channels.
+    let refused = "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:sound\r\n";
+    world.answer(b, SessionDescription::offer(without_candidates(offer).sdp + refused));
+    let mut add = |candidate| world.on(b, |now, host| host.session.add_ice_candidate(now, candidate));
+    let by_mid = |mid: &str| IceCandidate { sdp_mid: Some(mid.into()), ..candidate.clone() };
+    let by_index = |index| IceCandidate { sdp_m_line_index: Some(index), ..candidate.clone() };
+    let error = add(by_mid("7")).unwrap_err().to_string();
+    assert_eq!(error, "the candidate is for the media section `7`, but the remote description has `0`, `sound`");
+    let error = add(by_index(2)).unwrap_err();
+    assert!(matches!(&error, Error::UnknownSection { section, .. } if section == "with the index 2"), "{error}");
+    let error = add(IceCandidate { candidate: String::new(), ..by_mid("7") }).unwrap_err();
+    assert!(matches!(error, Error::UnknownSection { .. }), "{error}");
+    for known in [by_mid("0"), by_mid("sound"), by_index(0), by_index(1), candidate.clone()] {
+        add(known).unwrap();
+    }
+    let old = IceCandidate { username_fragment: Some("gone".into()), ..by_mid("0") };
+    add(old).unwrap();
+}
