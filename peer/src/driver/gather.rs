@@ -1,7 +1,7 @@
 //! Gathering: which sockets there are, and whom to ask for one's public address.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
@@ -17,6 +17,9 @@ use crate::events::ConnectionEvent;
 /// The code of a server that cannot be reached (W3C WebRTC 1.0, section 4.8.2).
 const UNREACHABLE: u16 = 701;
 
+/// How often to look for new addresses while there is no path.
+const LOOK_INTERVAL: Duration = Duration::from_secs(3);
+
 /// How far gathering is.
 pub(super) struct Gathering {
     servers: Vec<StunServer>,
@@ -24,11 +27,18 @@ pub(super) struct Gathering {
     /// Names that are being resolved. Dropping this forgets about them.
     lookups: JoinSet<()>,
     pending: usize,
+    /// When to look at the interfaces again; none while a path works.
+    next_look: Option<Instant>,
 }
 
 impl Gathering {
     pub(super) fn new(servers: Vec<StunServer>) -> Self {
-        Self { servers, has_begun: false, lookups: JoinSet::new(), pending: 0 }
+        Self { servers, has_begun: false, lookups: JoinSet::new(), pending: 0, next_look: None }
+    }
+
+    /// When to look at the interfaces again.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.next_look
     }
 }
 
@@ -70,6 +80,20 @@ impl Driver {
         match failure {
             Some(error) if self.sockets.locals().next().is_none() => Err(Error::io("binding a UDP socket", error)),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// When the path is lost the reason may be that an address is gone, and there may be another one, now or later.
+    pub(super) fn watch_interfaces(&mut self, now: Instant, is_path_lost: bool) {
+        self.gathering.next_look = is_path_lost.then_some(now);
+        self.look_for_addresses(now);
+    }
+
+    /// Looks at the interfaces if it is time to, again and again until there is a path.
+    pub(super) fn look_for_addresses(&mut self, now: Instant) {
+        if self.gathering.next_look.is_some_and(|at| at <= now) {
+            self.gathering.next_look = Some(now + LOOK_INTERVAL);
+            self.update_sockets(now);
         }
     }
 

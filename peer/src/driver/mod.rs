@@ -143,6 +143,7 @@ impl Driver {
         let session = &mut self.session;
         self.sockets.drain(|local, remote, datagram| session.handle_datagram(now, local, remote, datagram));
         self.advance_mdns(now);
+        self.look_for_addresses(now);
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
@@ -235,7 +236,8 @@ impl Driver {
             }
             Event::IceConnectionState(state) => {
                 states.ice.send_replace(state);
-                self.handle_ice_state(now, state);
+                let is_path_lost = matches!(state, IceConnectionState::Disconnected | IceConnectionState::Failed);
+                self.watch_interfaces(now, is_path_lost);
                 ConnectionEvent::IceConnectionStateChange(state)
             }
             Event::ConnectionState(state) => {
@@ -266,13 +268,6 @@ impl Driver {
     fn set_reason(&mut self, reason: Arc<str>, is_failure: bool) {
         self.reason = Some(reason.clone());
         self.failure = is_failure.then_some(Error::ConnectionClosed { reason: Some(reason) });
-    }
-
-    /// When the path is lost the reason may be that an address is gone, and there may be another one.
-    fn handle_ice_state(&mut self, now: Instant, state: IceConnectionState) {
-        if matches!(state, IceConnectionState::Disconnected | IceConnectionState::Failed) {
-            self.update_sockets(now);
-        }
     }
 
     /// The handle to give to the application; `None` when it has dropped all of its own.
@@ -321,7 +316,13 @@ impl Driver {
             Life::Open => None,
             Life::Flushing { deadline } | Life::Closing { deadline } => Some(deadline),
         };
-        let deadlines = [self.session.poll_timeout(), self.mdns.poll_timeout(), self.backlog.poll_timeout(), close];
+        let deadlines = [
+            self.session.poll_timeout(),
+            self.mdns.poll_timeout(),
+            self.backlog.poll_timeout(),
+            self.gathering.poll_timeout(),
+            close,
+        ];
         let Some(next) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
         let next = tokio::time::Instant::from_std(next);
         // Deadlines mostly move later, packet after packet. The timer stays where it is then: firing once too early

@@ -1,8 +1,11 @@
 //! ICE restarts.
 
-use visavis::{ConnectionEvent, OfferOptions, PeerConnectionState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Pair, pattern, within};
+use visavis::{Config, ConnectionEvent, IceConnectionState, OfferOptions, PeerConnectionState};
+
+use crate::support::{Pair, config, pattern, within};
 
 fn ufrag(sdp: &str) -> &str {
     sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap()
@@ -71,4 +74,35 @@ async fn an_offer_may_restart_by_itself() {
     within(connection.connected()).await.unwrap();
     within(pair.here.send("after")).await.unwrap();
     assert_eq!(crate::support::recv(&pair.there).await.as_text(), Some("after"));
+}
+
+#[tokio::test]
+async fn an_address_that_appears_while_there_is_no_path_is_used() {
+    let has_address = Arc::new(AtomicBool::new(true));
+    let is_there = has_address.clone();
+    let roaming = Config {
+        interface_filter: Some(Arc::new(move |interface| {
+            interface.address == std::net::Ipv4Addr::LOCALHOST && is_there.load(Ordering::Relaxed)
+        })),
+        include_loopback: true,
+        ..Config::default()
+    };
+    let pair = Pair::of(roaming, config()).await;
+    let [connection, _] = pair.connections();
+    let mut events = connection.events();
+    has_address.store(false, Ordering::Relaxed);
+    // This has the driver look at the interfaces. The state changes because nothing is left.
+    within(connection.restart_ice()).await.unwrap();
+    loop {
+        if let ConnectionEvent::IceConnectionStateChange(
+            IceConnectionState::Disconnected | IceConnectionState::Failed,
+        ) = within(events.next()).await.unwrap()
+        {
+            break;
+        }
+    }
+    within(pair.here.send("from elsewhere")).await.unwrap();
+    has_address.store(true, Ordering::Relaxed);
+    assert_eq!(crate::support::recv(&pair.there).await.as_text(), Some("from elsewhere"));
+    within(connection.connected()).await.unwrap();
 }
