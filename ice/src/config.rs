@@ -43,6 +43,10 @@ pub struct Config {
     /// with nothing left to check (the timer of RFC 8863, section 4). As long as it lasts, pairs that failed are tried
     /// again. Default: 30 s.
     pub patience: Duration,
+    /// The same for a controlled agent as long as it has heard nothing of the other side, which may not have been told of
+    /// it yet: people carry descriptions by hand. From the first check on [`patience`](Self::patience) counts, which
+    /// is also the least that this means. Default: 0.
+    pub unheard_patience: Duration,
     /// How long the controlling agent waits for pairs better than the one that works already. Default: 50 ms, or three
     /// round trips if that is more.
     pub nomination_patience: Duration,
@@ -91,6 +95,7 @@ impl Default for Config {
             initial_rto: Duration::from_millis(250),
             min_rto: Duration::from_millis(50),
             patience: Duration::from_secs(30),
+            unheard_patience: Duration::ZERO,
             nomination_patience: Duration::from_millis(50),
             max_nomination_patience: Duration::from_millis(500),
             consent_interval: Duration::from_secs(5),
@@ -123,6 +128,7 @@ impl Config {
             &mut self.initial_rto,
             &mut self.min_rto,
             &mut self.patience,
+            &mut self.unheard_patience,
             &mut self.nomination_patience,
             &mut self.max_nomination_patience,
             &mut self.consent_interval,

@@ -31,9 +31,11 @@ pub struct Config {
 impl Config {
     /// The defaults, with this identity.
     pub fn new(identity: dtls::Identity) -> Self {
+        // An answerer behind a NAT keeps it open for an offerer who gets the answer by hand, and cannot be heard before.
+        let ice = ice::Config { unheard_patience: Duration::from_secs(600), ..ice::Config::default() };
         Self {
             identity,
-            ice: ice::Config::default(),
+            ice,
             channels: datachannel::Config::default(),
             mtu: 1200,
             dtls_role: dtls::Role::Client,

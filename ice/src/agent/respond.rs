@@ -134,6 +134,9 @@ impl Agent {
             return;
         }
         self.revive(now);
+        if !std::mem::replace(&mut self.current.is_heard, true) && self.role == Role::Controlled {
+            self.current.begin(now);
+        }
         let is_lite = self.config.lite;
         let Some(pair) = self.current.pairs.get_mut(route) else { return };
         pair.heard = Some(now);

@@ -29,6 +29,8 @@ pub(super) struct Generation {
     pub(super) selected: Option<Route>,
     /// The pair whose check carries USE-CANDIDATE.
     pub(super) nominating: Option<Route>,
+    /// A check of the other side has come, with the credentials that it was told.
+    pub(super) is_heard: bool,
     /// When checks could begin: both credentials known.
     pub(super) started: Option<Instant>,
     /// When pairs that failed are tried again.
@@ -55,6 +57,7 @@ impl Generation {
             pairs: Checklist::default(),
             selected: None,
             nominating: None,
+            is_heard: false,
             started: None,
             next_retry: None,
             first_valid: None,

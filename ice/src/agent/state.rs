@@ -1,7 +1,7 @@
 //! What the agent says about the connection as a whole.
 
 use super::Agent;
-use crate::{ConnectionState, Event, GatheringState, PairState};
+use crate::{ConnectionState, Event, GatheringState, PairState, Role};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -102,7 +102,10 @@ impl Agent {
 
     fn patience_end(&self) -> Option<Instant> {
         let is_looking = !self.current.has_failed && self.current.active().is_none();
-        self.current.started.filter(|_| is_looking).map(|started| started + self.config.patience)
+        // Who controls has made the offer, and has the answer once it is here.
+        let is_unheard = self.role == Role::Controlled && !self.current.is_heard;
+        let patience = if is_unheard { self.config.unheard_patience } else { self.config.patience };
+        self.current.started.filter(|_| is_looking).map(|started| started + patience.max(self.config.patience))
     }
 
     /// Hope again: a new pair, or a check of the peer, came after everything had failed.

@@ -1,18 +1,22 @@
 //! Through NATs, with the help of STUN servers.
 
 use crate::world::{LONG, World};
-use ice::{CandidateKind, Config, Event, Role};
+use ice::{CandidateKind, Config, ConnectionState, Event, Role};
 use sim::{Link, Nat, Network};
 use std::time::Duration;
 use visavis_ice as ice;
 
 /// A peer behind each of two NATs, who ask one STUN server.
 fn behind(seed: u64, link: Link, a: Nat, b: Nat) -> World {
+    behind_with(seed, link, a, b, Config::default())
+}
+
+fn behind_with(seed: u64, link: Link, a: Nat, b: Nat, controlled: Config) -> World {
     let mut net = Network::new(seed);
     let internet = net.internet();
     let (_, home) = net.nat(internet, a);
     let (_, office) = net.nat(internet, b);
-    let controlled = Config { role: Role::Controlled, ..Config::default() };
+    let controlled = Config { role: Role::Controlled, ..controlled };
     let (a, b) = ((Config::default(), home, &["192.168.0.2:5000"][..]), (controlled, office, &["10.0.0.7:6000"][..]));
     let mut world = World::with(net, seed, link, a, b);
     let server = world.add_server("198.51.100.9");
@@ -60,7 +64,7 @@ fn two_symmetric_nats_end_in_failure_and_say_so() {
     world.signal();
     let (a, b) = (world.a, world.b);
     let has_failed =
-        move |world: &World| [a, b].iter().all(|node| world.agent(*node).state() == ice::ConnectionState::Failed);
+        move |world: &World| [a, b].iter().all(|node| world.agent(*node).state() == ConnectionState::Failed);
     world.expect("failure", LONG, has_failed);
     world.net.expect_quiet(LONG);
 }
@@ -86,8 +90,8 @@ fn a_nat_that_forgets_its_mappings_moves_the_connection() {
         world.expect_data();
         world.run_for(Duration::from_secs(60));
         for node in [world.a, world.b] {
-            assert!(!world.peer(node).states().contains(&ice::ConnectionState::Failed));
-            assert_eq!(world.agent(node).state(), ice::ConnectionState::Completed);
+            assert!(!world.peer(node).states().contains(&ConnectionState::Failed));
+            assert_eq!(world.agent(node).state(), ConnectionState::Completed);
         }
     }
 }
@@ -140,4 +144,24 @@ fn dead_stun_servers_are_harmless() {
     let errors = world.peer(a).count(|event| matches!(event, Event::GatheringError { server, .. } if *server == dead));
     assert_eq!(errors, 1);
     world.close();
+}
+
+#[test]
+fn an_answer_that_takes_minutes_finds_the_way_still_open() {
+    let nat = Nat::port_restricted;
+    let patient = Config { unheard_patience: Duration::from_secs(600), ..Config::default() };
+    let mut world = behind_with(1, Link::delay(Duration::from_millis(5)), nat(HOME), nat(OFFICE), patient);
+    let (a, b) = (world.a, world.b);
+    for node in [a, b] {
+        world.command(node, |agent, now| agent.end_of_hosts(now));
+    }
+    world.net.run_for(Duration::from_secs(1));
+    world.introduce(b);
+    world.trickle(a);
+    // All that `b` sends ends at a NAT that lets nothing in until `a` knows where to send.
+    world.net.run_for(Duration::from_secs(500));
+    assert_eq!(world.agent(b).state(), ConnectionState::Checking);
+    world.introduce(a);
+    world.expect_connected();
+    assert!(world.net.elapsed() < Duration::from_secs(530), "{:?}", world.net.elapsed());
 }
