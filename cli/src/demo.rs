@@ -1,4 +1,4 @@
-//! Two peers in this process, over real sockets: the flow of the mission, step by step.
+//! Two peers in this process, over real sockets: offer, answer, text, data and goodbye, step by step.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};

@@ -23,7 +23,7 @@ async fn greet(page: &Page, peer: &PeerConnection, label: &str) {
     peer.connected().await.unwrap();
 }
 
-/// The label that the mission's own page uses.
+/// The label that the README and the program's two local peers use.
 const LABEL: &str = "text-channel-1";
 
 async fn as_initiator(settings: &Settings) -> (Page, Initiator, SessionDescription) {
