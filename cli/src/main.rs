@@ -56,8 +56,15 @@ struct Arguments {
 
     /// A STUN server to learn the public address from; may be given several times. None is needed on one machine or
     /// in one network.
-    #[arg(long = "stun", value_name = "stun:HOST:PORT")]
+    #[arg(long = "stun", value_name = "stun:HOST:PORT", value_parser = stun_server)]
     stun_servers: Vec<String>,
+}
+
+/// What is wrong with a server is said now, not when a browser comes.
+fn stun_server(url: &str) -> Result<String, visavis::Error> {
+    let url = url.to_owned();
+    visavis::Config { ice_servers: vec![url.clone()], ..visavis::Config::default() }.check()?;
+    Ok(url)
 }
 
 const EXAMPLES: &str = "\

@@ -165,3 +165,18 @@ fn take_ports() -> (Vec<TcpListener>, u16) {
     }
     panic!("no row of free ports");
 }
+
+#[tokio::test]
+async fn a_malformed_stun_server_is_refused_at_once() {
+    for (url, words) in [
+        ("stun.example.org", "it looks like `stun:host:port`"),
+        ("turn:example.org", "only the scheme `stun:` is supported"),
+        ("stun:example.org:0", "is no STUN URL"),
+    ] {
+        let output = output(&["--stun", url]).await;
+        assert_eq!(output.status.code(), Some(2), "{url}: as every argument that makes no sense");
+        let problems = text(&output.stderr);
+        assert!(problems.contains("--stun") && problems.contains(words), "{url}: {problems}");
+        assert!(output.stdout.is_empty(), "{url}: nothing is begun: {}", text(&output.stdout));
+    }
+}

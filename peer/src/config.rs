@@ -172,14 +172,31 @@ impl StunServer {
 }
 
 impl Config {
-    /// The part of it that concerns the protocols.
-    pub(crate) fn session(&self) -> Result<session::Config, Error> {
+    /// Whether a connection can be made with this, as far as that can be seen without making one.
+    ///
+    /// ```
+    /// let config = visavis::Config { ice_servers: vec!["stun.example.org".into()], ..visavis::Config::default() };
+    /// println!("{}", config.check().unwrap_err()); // says what is wrong with the URL
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], with the words of [`crate::PeerConnection::new`]: a server that is no STUN URL, an empty
+    /// range of ports, an MTU that is too small.
+    pub fn check(&self) -> Result<(), Error> {
+        self.stun_servers()?;
         if self.ports.is_empty() {
             return Err(Error::Config(format!("`ports` is empty: {:?} ends before it starts", self.ports)));
         }
         if self.mtu < MIN_MTU {
             return Err(Error::Config(format!("`mtu` is {}, and must be at least {MIN_MTU}", self.mtu)));
         }
+        Ok(())
+    }
+
+    /// The part of it that concerns the protocols.
+    pub(crate) fn session(&self) -> Result<session::Config, Error> {
+        self.check()?;
         let identity = match &self.identity {
             Some(identity) => identity.clone(),
             None => Identity::generate().map_err(|error| Error::Identity(error.to_string()))?,
@@ -244,7 +261,7 @@ mod tests {
             "stun:a:99999",
         ] {
             let config = Config { ice_servers: vec![url.into()], ..Config::default() };
-            let error = config.stun_servers().unwrap_err().to_string();
+            let error = config.check().unwrap_err().to_string();
             assert!(error.contains(&format!("{url:?}")), "{error}");
         }
     }
