@@ -35,12 +35,21 @@ class Session {
     this.pings = new Map();
     this.fetches = new Map();
     this.rtt = null;
+    // What is under way fails with the connection, whether or not its channel says anything.
+    this.ended = new Promise((_, reject) => (this.end = () => reject(new Error("the connection ended"))));
+    this.ended.catch(() => {});
     this.connection.addEventListener("state", (event) => this.show(event.detail));
     this.connection.addEventListener("problem", (event) => note(event.detail));
     this.connection.addEventListener("channel", (event) => this.take(event.detail));
   }
 
+  /** The outcome of something, unless the connection ends before. */
+  whileConnected(promise) {
+    return Promise.race([promise, this.ended]);
+  }
+
   show(state) {
+    if (state === "failed" || state === "closed") this.end();
     if (session !== this) return;
     showState(state);
     if (state === "connected" && !this.ticking) {
@@ -139,34 +148,35 @@ class Session {
 
   async sendFile(file) {
     const row = new Row(file.name, file.size, "sent");
-    const channel = this.connection.open(file.name.slice(0, 200), { protocol: "file" });
-    const stop = this.watch(channel);
     try {
-      const verdict = await sendFile(channel, file, (count) => row.progress(count));
-      row.done(verdict.sha256, verdict.matches, verdict.name);
+      const channel = this.connection.open(file.name.slice(0, 200), { protocol: "file" });
+      const stop = this.watch(channel);
+      const sending = sendFile(channel, file, (count) => row.progress(count)).finally(stop);
+      const { sha256, matches, name } = await this.whileConnected(sending);
+      row.done(sha256, matches, name);
     } catch (error) {
       row.fail(error.message);
     }
-    stop();
   }
 
-  fetchFile(name, size) {
+  async fetchFile(name, size) {
     const row = new Row(name, size, "received");
     const number = (this.lastFetch = (this.lastFetch ?? 0) + 1);
-    this.fetches.set(number, {
-      taken: false,
-      fail: (problem) => row.fail(problem),
-      receive: async (channel) => {
-        try {
-          const file = await receiveFile(channel, () => {}, (count) => row.progress(count));
-          row.done(file.sha256, file.matches, file.name, file.blob);
-        } catch (error) {
-          row.fail(error.message);
-        }
-        this.fetches.delete(number);
-      },
-    });
-    this.channels.get("control").send(JSON.stringify({ is: "fetch", name, number }));
+    try {
+      const fetching = new Promise((resolve, reject) => {
+        this.fetches.set(number, {
+          taken: false,
+          fail: (problem) => reject(new Error(problem)),
+          receive: (channel) => resolve(receiveFile(channel, (count) => row.progress(count))),
+        });
+      });
+      this.channels.get("control").send(JSON.stringify({ is: "fetch", name, number }));
+      const file = await this.whileConnected(fetching);
+      row.done(file.sha256, file.matches, file.name, file.blob);
+    } catch (error) {
+      row.fail(error.message);
+    }
+    this.fetches.delete(number);
   }
 
   async measure(direction) {
@@ -345,7 +355,7 @@ for (const direction of ["download", "upload"]) {
     event.target.disabled = true;
     $("speed-result").textContent = `Measuring for ${SPEED_SECONDS} seconds…`;
     try {
-      const rate = await session.measure(direction);
+      const rate = await session.whileConnected(session.measure(direction));
       const word = direction === "download" ? "Received" : "Sent";
       $("speed-result").textContent = `${word} ${bytes(rate)} per second.`;
     } catch (error) {

@@ -22,6 +22,7 @@ file!(index, "../page/index.html", "text/html; charset=utf-8");
 file!(style, "../page/style.css", "text/css; charset=utf-8");
 file!(app, "../page/app.js", "text/javascript; charset=utf-8");
 file!(connection, "../page/connection.js", "text/javascript; charset=utf-8");
+file!(sha256, "../page/sha256.js", "text/javascript; charset=utf-8");
 file!(transfer, "../page/transfer.js", "text/javascript; charset=utf-8");
 file!(chart, "../page/chart.js", "text/javascript; charset=utf-8");
 

@@ -58,6 +58,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Erro
         .route("/style.css", get(page::style))
         .route("/app.js", get(page::app))
         .route("/connection.js", get(page::connection))
+        .route("/sha256.js", get(page::sha256))
         .route("/transfer.js", get(page::transfer))
         .route("/chart.js", get(page::chart))
         .route("/signal", get(signal))

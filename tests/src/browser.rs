@@ -61,6 +61,22 @@ impl Settings {
         self
     }
 
+    /// As people have it who prefer dark colours.
+    #[must_use]
+    pub fn with_dark_colours(mut self) -> Self {
+        // 0 is dark there.
+        self.arguments.extend((self.kind == Kind::Chromium).then(|| "--blink-settings=preferredColorScheme=0".into()));
+        self.preferences.push(("ui.systemUsesDarkTheme".into(), json!(1)));
+        self
+    }
+
+    /// Scripts may open windows, as they may in Chromium under WebDriver anyway.
+    #[must_use]
+    pub fn with_popups(mut self) -> Self {
+        self.preferences.push(("dom.disable_open_during_load".into(), json!(false)));
+        self
+    }
+
     fn capabilities(&self, profile: &str) -> Value {
         match self.kind {
             Kind::Chromium => json!({ "goog:chromeOptions": { "args": self.chromium_arguments(profile) } }),

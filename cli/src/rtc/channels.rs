@@ -15,7 +15,7 @@ pub(super) fn serve(channel: DataChannel, peer: Peer) {
             "chat" => chat(channel, &peer.shared).await,
             "ping" => ping(channel).await,
             "control" => control::serve(channel, &peer).await,
-            "file" => transfer::receive(channel, &peer.shared).await,
+            "file" => transfer::receive(channel, &peer.shared.store).await,
             "speed" => speed::serve(channel).await,
             _ => {
                 tracing::debug!(label, protocol, "a channel for nothing that is known here");
