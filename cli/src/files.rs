@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::demo::hex;
+
 /// A file that is always there, so that there is something to fetch: it is made up as it is read.
 const SAMPLE: &str = "sample-16-MiB.bin";
 const SAMPLE_SIZE: u64 = 16 << 20;
@@ -220,14 +222,19 @@ impl Incoming {
         self.received
     }
 
-    /// Gives the file its name, and returns that and its hash.
-    pub(crate) async fn finish(mut self) -> io::Result<(String, [u8; 32])> {
+    /// Gives the file its name, if its hash is the expected one, and returns that name. A file that is not what was
+    /// sent never has one.
+    pub(crate) async fn finish(mut self, expected: &str) -> io::Result<String> {
+        let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
+        if !self.is_complete() || !sha256.eq_ignore_ascii_case(expected) {
+            let text = format!("its SHA-256 here, {sha256}, is not the sender's, so it is not kept");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         self.file.flush().await?;
         fs::rename(&self.part, &self.path).await?;
         self.finished = true;
         self.quota.bytes = 0;
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((name, std::mem::take(&mut self.hash).finalize().into()))
+        Ok(self.path.file_name().unwrap_or_default().to_string_lossy().into_owned())
     }
 }
 
@@ -293,6 +300,9 @@ fn numbered(name: &str, number: u32) -> String {
 mod tests {
     use super::{Store, numbered, sanitised};
 
+    /// Of `12345`, from `sha256sum`.
+    const HASH: &str = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5";
+
     #[test]
     fn names_cannot_lead_out_of_the_folder() {
         let cases = [
@@ -337,7 +347,7 @@ mod tests {
             drop(kept);
             let mut kept = store.receive("kept.txt", 5).await.unwrap();
             kept.write(b"12345").await.unwrap();
-            assert_eq!(kept.finish().await.unwrap().0, expected);
+            assert_eq!(kept.finish(HASH).await.unwrap(), expected);
         }
         let mut outgoing = store.fetch("kept.txt").await.unwrap();
         let mut buf = [0; 16];
@@ -348,5 +358,20 @@ mod tests {
         std::os::unix::fs::symlink("/etc/hostname", directory.join("link")).unwrap();
         assert!(store.fetch("link").await.is_err());
         std::fs::remove_dir_all(directory).unwrap();
+    }
+    #[tokio::test]
+    async fn a_file_that_differs_is_not_kept() {
+        let store = Store::open(None, 5, 5).unwrap();
+        for (bytes, expected) in [(b"12346", HASH), (b"12345", ""), (b"12345", "5994471abb01112a")] {
+            let mut differs = store.receive("differs.txt", 5).await.unwrap();
+            differs.write(bytes).await.unwrap();
+            assert!(differs.finish(expected).await.is_err(), "{expected:?}");
+            let left = std::fs::read_dir(store.directory()).unwrap().count();
+            assert_eq!(left, 0, "neither under its name nor under another");
+        }
+        let mut whole = store.receive("whole.txt", 5).await.expect("the room is given back");
+        whole.write(b"12345").await.unwrap();
+        assert_eq!(whole.finish(&HASH.to_uppercase()).await.unwrap(), "whole.txt");
+        std::fs::remove_dir_all(store.directory()).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use visavis::{DataChannel, Error};
 
 use crate::demo::hex;
-use crate::files::{Incoming, Outgoing, Store};
+use crate::files::{Outgoing, Store};
 
 /// Bytes in each message: every browser accepts as much.
 const CHUNK: usize = 64 << 10;
@@ -33,9 +33,17 @@ struct Trailer {
 #[derive(Debug, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 enum Told {
-    Received { bytes: u64 },
-    Done { name: String, sha256: String, matches: bool },
-    Problem { problem: String },
+    Received {
+        bytes: u64,
+    },
+    /// The hashes are the same. `name` is what the file is called here.
+    Done {
+        name: String,
+        sha256: String,
+    },
+    Problem {
+        problem: String,
+    },
 }
 
 /// Sends a file, and closes the channel once the browser has all of it.
@@ -119,15 +127,9 @@ async fn receive_file(channel: &DataChannel, store: &Store, patience: Duration) 
     }
     let trailer: Trailer =
         serde_json::from_slice(next().await?.as_bytes()).map_err(|error| format!("bad hash: {error}"))?;
-    finish(channel, incoming, &trailer.sha256).await
-}
-
-async fn finish(channel: &DataChannel, incoming: Incoming, expected: &str) -> Result<(), String> {
-    let (name, hash) = incoming.finish().await.map_err(text)?;
-    let sha256 = hex(&hash);
-    let matches = sha256.eq_ignore_ascii_case(expected);
-    println!("Received {name}, SHA-256 {sha256}{}.", if matches { ", which matches" } else { " IS NOT what was sent" });
-    channel.send(json(&Told::Done { name, sha256, matches })).await.map_err(text)
+    let name = incoming.finish(&trailer.sha256).await.map_err(text)?;
+    println!("Received {name}, SHA-256 {}, which matches.", trailer.sha256);
+    within(patience, channel.send(json(&Told::Done { name, sha256: trailer.sha256 }))).await?.map_err(text)
 }
 
 /// What takes longer than a browser that is still there takes.
@@ -198,6 +200,21 @@ mod tests {
         let said = told(&there).await;
         assert!(said["problem"].as_str().unwrap().contains("silent"), "{said}");
         tokio::time::timeout(PATIENCE, there.closed()).await.expect("the channel is closed");
+        let store = receiving.await.unwrap();
+        assert_eq!(std::fs::read_dir(store.directory()).unwrap().count(), 0, "nothing is left of it");
+        std::fs::remove_dir_all(store.directory()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_whose_hash_differs_is_a_problem_and_not_kept() {
+        let (_browser, _program, there, here) = connected().await;
+        let store = Store::open(None, 1000, 1000).unwrap();
+        let receiving = tokio::spawn(receive(here, store, PATIENCE));
+        there.send(json!({ "name": "differs.txt", "size": 5 }).to_string()).await.unwrap();
+        there.send(&b"12345"[..]).await.unwrap();
+        there.send(json!({ "sha256": "0".repeat(64) }).to_string()).await.unwrap();
+        let said = told(&there).await;
+        assert!(said["problem"].as_str().unwrap().contains("not kept"), "{said}");
         let store = receiving.await.unwrap();
         assert_eq!(std::fs::read_dir(store.directory()).unwrap().count(), 0, "nothing is left of it");
         std::fs::remove_dir_all(store.directory()).unwrap();
