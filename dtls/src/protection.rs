@@ -68,7 +68,13 @@ impl Records {
         let length = text.len().checked_sub(Cipher::TAG).filter(|length| *length <= RecordHeader::MAX_PLAINTEXT);
         let length = length.ok_or(Refused::Forged)?;
         let additional = additional(header.number(), header.kind, header.version, length);
-        let text = read.key.open(number, additional, text).ok_or(Refused::Forged)?;
+        // A fuzzer does not guess tags: those of application data pass, so that it reaches what is inside. Handshake
+        // messages and alerts stay proven: a handshake that believes anything is none.
+        #[cfg(fuzzing)]
+        let open = if header.kind == ContentType::APPLICATION_DATA { Key::open_unproven } else { Key::open };
+        #[cfg(not(fuzzing))]
+        let open = Key::open;
+        let text = open(&read.key, number, additional, text).ok_or(Refused::Forged)?;
         read.window.mark(header.sequence);
         Ok(text)
     }

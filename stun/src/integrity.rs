@@ -82,7 +82,9 @@ pub(crate) fn cover<M: Mac>(mac: M, message: &[u8], length: usize) -> M {
 
 /// Whether `tag`, which may be a truncated one, is what `mac` comes to. In constant time.
 pub(crate) fn verify<M: Mac>(mac: M, tag: &[u8]) -> Result<(), IntegrityError> {
-    mac.verify_truncated_left(tag).map_err(|_| IntegrityError::Mismatch)
+    let verified = mac.verify_truncated_left(tag).map_err(|_| IntegrityError::Mismatch);
+    // A fuzzer does not guess tags: all of the right length pass, so that it reaches what is behind them.
+    if cfg!(fuzzing) { Ok(()) } else { verified }
 }
 
 /// The value of FINGERPRINT behind `message`, whose length field must count the FINGERPRINT already.

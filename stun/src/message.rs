@@ -191,7 +191,8 @@ impl<'a> Message<'a> {
         let at = self.fingerprint.ok_or(FingerprintError::Missing)?;
         let (covered, attribute) = self.bytes.split_at_checked(at).ok_or(FingerprintError::Missing)?;
         let value = attribute.get(ATTRIBUTE_HEADER..).ok_or(FingerprintError::Mismatch)?;
-        let matches = value == fingerprint(covered).to_be_bytes();
+        // A fuzzer does not guess checksums: all of the right length pass.
+        let matches = value == fingerprint(covered).to_be_bytes() || cfg!(fuzzing) && value.len() == 4;
         matches.then_some(()).ok_or(FingerprintError::Mismatch)
     }
 }

@@ -18,6 +18,9 @@ pub struct World {
     pub sessions: [Session; 2],
     /// Datagrams that went over the wire, for replay and mutation.
     pub seen: Vec<(usize, Vec<u8>)>,
+    /// How to change the next record of application data to each side: a place, then distances from there and what to
+    /// flip. Changed on its way it arrives for the first time, and no replay window drops it.
+    pub changes: [Option<(u16, Vec<(u8, u8)>)>; 2],
 }
 
 impl World {
@@ -29,7 +32,7 @@ impl World {
             session.end_of_hosts(now);
             session
         };
-        Self { now, sessions: [session(0), session(1)], seen: Vec::new() }
+        Self { now, sessions: [session(0), session(1)], seen: Vec::new(), changes: [None, None] }
     }
 
     /// Passes what both have to say until they are quiet.
@@ -47,6 +50,7 @@ impl World {
                         if self.seen.len() < 256 {
                             self.seen.push((1 - side, datagram.clone()));
                         }
+                        self.change(1 - side, &mut datagram);
                         self.sessions[1 - side].handle_datagram(self.now, route.remote, route.local, &mut datagram);
                     }
                     datagram.clear();
@@ -55,6 +59,21 @@ impl World {
             }
             if is_quiet {
                 return;
+            }
+        }
+    }
+
+    fn change(&mut self, to: usize, datagram: &mut [u8]) {
+        const APPLICATION_DATA: u8 = 23;
+        if datagram.first() != Some(&APPLICATION_DATA) {
+            return;
+        }
+        let Some((place, changes)) = self.changes[to].take() else { return };
+        let mut place = usize::from(place) % datagram.len();
+        for (distance, with) in changes {
+            place += usize::from(distance);
+            if let Some(byte) = datagram.get_mut(place) {
+                *byte ^= with;
             }
         }
     }

@@ -72,7 +72,11 @@ impl CookieJar {
     pub(super) fn open(&self, now: Instant, bytes: &[u8]) -> Result<Cookie, BadCookie> {
         let at = bytes.len().checked_sub(MAC_LENGTH).ok_or(BadCookie::Forged)?;
         let (content, mac) = bytes.split_at_checked(at).ok_or(BadCookie::Forged)?;
-        self.mac(content).verify_slice(mac).map_err(|_| BadCookie::Forged)?;
+        let is_ours = self.mac(content).verify_slice(mac).is_ok();
+        // A fuzzer does not guess codes: all pass, so that it reaches what cookies can do.
+        if !is_ours && !cfg!(fuzzing) {
+            return Err(BadCookie::Forged);
+        }
         let mut reader = Reader::new(content);
         let cookie = Cookie::decode(&mut reader).map_err(|_| BadCookie::Forged)?;
         let life = self.lifetime.saturating_add(cookie.extra);
