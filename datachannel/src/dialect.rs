@@ -45,6 +45,14 @@ impl Dialect {
         buf
     }
 
+    /// Whether what can be read of `bytes`, if anything, is written and then read as the same. For fuzzing only: what the
+    /// draft's messages say concerns nobody outside of this crate.
+    #[cfg(fuzzing)]
+    pub fn reads_alike(self, stream: u16, bytes: &[u8]) -> bool {
+        let Ok(control) = self.decode(stream, bytes) else { return true };
+        self.decode(stream, &self.encode(stream, &control)) == Ok(control)
+    }
+
     /// Whether a channel that was accepted has to be acknowledged once more.
     pub(crate) const fn has_third_message(self) -> bool {
         match self {

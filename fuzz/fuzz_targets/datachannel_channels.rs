@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use datachannel::sctp::{self, Association, SendOptions};
-use datachannel::{ChannelId, Channels, Config, Event, Message, Options, Priority, Reliability, Role};
+use datachannel::{ChannelId, Channels, Config, Dialect, Event, Message, Options, Priority, Reliability, Role};
 use libfuzzer_sys::fuzz_target;
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 #[derive(Arbitrary, Debug)]
 struct Script {
-    /// The first side is a bare association.
-    is_raw: bool,
+    /// 1: the first side is a bare association. 2: both speak the dialect of the draft.
+    mode: u8,
     commands: Vec<Command>,
 }
 
@@ -36,8 +36,8 @@ enum Command {
 
 const MAX_CHANNELS: usize = 8;
 
-fn config() -> Config {
-    let mut config = Config::default();
+fn config(dialect: Dialect) -> Config {
+    let mut config = Config { dialect, ..Config::default() };
     config.sctp.send_buffer = 64 * 1024;
     config.sctp.receive_window = 64 * 1024;
     config.sctp.max_message = 32 * 1024;
@@ -113,12 +113,14 @@ impl End {
 
 struct World {
     now: Instant,
+    dialect: Dialect,
     a: End,
     b: End,
 }
 
 impl World {
-    fn new(is_raw: bool) -> Self {
+    fn new(is_raw: bool, dialect: Dialect) -> Self {
+        let config = || config(dialect);
         static START: OnceLock<Instant> = OnceLock::new();
         let now = *START.get_or_init(Instant::now);
         let a = if is_raw {
@@ -132,7 +134,7 @@ impl World {
         };
         let mut b = Channels::new(config(), now, [2; 32]);
         b.connect(now, Role::Server);
-        let mut world = Self { now, a, b: End::Channels(Box::new(b)) };
+        let mut world = Self { now, dialect, a, b: End::Channels(Box::new(b)) };
         world.exchange(0, 0);
         world
     }
@@ -259,8 +261,11 @@ impl World {
             }
             Command::Raw { stream, ppid, unordered, bytes } => self.send_raw(stream, ppid, unordered, bytes),
             Command::RawOpen { stream, channel_type, label } => {
-                let mut bytes = vec![3, channel_type, 0, 0, 0, 0, 0, 1, 0, label, 0, 0];
-                bytes.resize(12 + usize::from(label), b'l');
+                let mut bytes = match self.dialect {
+                    Dialect::Rfc8832 => vec![3, channel_type, 0, 0, 0, 0, 0, 1, 0, label, 0, 0],
+                    Dialect::Draft2012 => vec![0, channel_type, 0, channel_type >> 4, 0, 1, 0, 0],
+                };
+                bytes.resize(bytes.len() + usize::from(label), b'l');
                 self.send_raw(stream, 50, false, bytes);
             }
             Command::RawReset { streams } => {
@@ -282,7 +287,8 @@ impl World {
 }
 
 fuzz_target!(|script: Script| {
-    let mut world = World::new(script.is_raw);
+    let dialect = if script.mode & 2 == 0 { Dialect::Rfc8832 } else { Dialect::Draft2012 };
+    let mut world = World::new(script.mode & 1 == 1, dialect);
     for command in script.commands.into_iter().take(200) {
         world.act(command);
     }
