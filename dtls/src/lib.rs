@@ -76,6 +76,11 @@
 //! On purpose: renegotiation (refused with a warning), resumption, compression, key exchange other than
 //! ECDHE, ciphers other than AEADs, SHA-1, validation of certificate chains (the fingerprint decides), and heartbeats.
 //! DTLS 1.2 cannot change keys, so no limit on records per key is enforced below the 2^48 of an epoch.
+//!
+//! Nothing protects a handshake from being stopped. All before ChangeCipherSpec is in clear, so whoever is on the path
+//! can change a byte of a ClientHello or a ServerHello, or send a changed copy of any message in two records, and the
+//! handshake ends. No implementation can prevent that: they could as well drop every datagram. They get no further:
+//! nobody is connected with anybody else, and a connection that stands is not ended by forgeries.
 
 mod alert;
 mod config;
