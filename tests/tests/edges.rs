@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// What each folder's crate depends on within the workspace, development dependencies aside.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("wire", &[]),
     ("stun", &["wire"]),
     ("ice", &["stun", "wire"]),
@@ -20,6 +20,9 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("dtls", &["wire"]),
     ("sctp", &["wire"]),
     ("datachannel", &["sctp", "wire"]),
+    ("rtp", &["wire"]),
+    ("srtp", &["wire"]),
+    ("container", &[]),
     ("session", &["datachannel", "dtls", "ice", "sctp", "sdp", "stun"]),
     ("peer", &["session"]),
     ("cli", &["peer"]),

@@ -14,7 +14,8 @@ use tokio::{
 };
 
 /// The examples that this file runs, and those that the tests of their own package run.
-const HERE: [&str; 7] = ["channel_chat", "echo", "explain", "my_address", "rendezvous", "throughput", "udp_chat"];
+const HERE: [&str; 9] =
+    ["channel_chat", "echo", "explain", "inspect", "my_address", "protect", "rendezvous", "throughput", "udp_chat"];
 const THERE: [&str; 2] = ["chat", "data_channel"];
 
 fn root() -> &'static Path {
@@ -126,6 +127,29 @@ async fn a_description_is_explained() {
     program.hear("Session").await;
     program.hear("Section 1 of 1").await;
     program.ends().await;
+}
+
+#[tokio::test]
+async fn a_media_file_is_inspected() {
+    let file = root().join("container/tests/data/vp8.ivf");
+    let mut program = Program::start("visavis-container", "inspect", &[&file.to_string_lossy()], root());
+    program.hear("VP8 in IVF").await;
+    program.ends().await;
+}
+
+#[tokio::test]
+async fn packets_are_protected_and_opened() {
+    let keys = ["aes128-80", "e1f97a0d3e018be0d64fa32c06de4139", "0ec675ad498afeebb6960b3aabe6"];
+    let plain = "800f1234decafbadcafebabeabababababababababababababababab";
+    let mut protect = Program::start("visavis-srtp", "protect", &[&["protect"], &keys[..]].concat(), root());
+    protect.say(plain).await;
+    let protected = protect.hear("800f1234decafbadcafebabe").await;
+    assert_ne!(protected, plain);
+    let mut open = Program::start("visavis-srtp", "protect", &[&["open"], &keys[..]].concat(), root());
+    open.say(&protected).await;
+    assert_eq!(open.hear("800f1234decafbadcafebabe").await, plain);
+    protect.ends().await;
+    open.ends().await;
 }
 
 #[tokio::test]
