@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use session::dtls::{Identity, KeyLog};
 
@@ -64,6 +64,12 @@ pub struct Config {
     pub receive_window: Option<u32>,
     /// How many data channels may exist at once, those of the peer included.
     pub max_channels: usize,
+    /// How many transceivers may exist at once, those of the peer's offers included.
+    pub max_transceivers: usize,
+    /// How many received frames of a track wait for the application before the oldest give way.
+    pub frame_queue: usize,
+    /// Bounds and defaults of media.
+    pub media: session::MediaConfig,
     /// How many events wait in each [`crate::Events`] stream before the oldest give way.
     pub event_queue: usize,
     /// How long closing tries to deliver what was accepted, and how long a channel may take to close.
@@ -98,6 +104,9 @@ impl Default for Config {
             receive_buffer: 1 << 20,
             receive_window: None,
             max_channels: 1024,
+            max_transceivers: 64,
+            frame_queue: 128,
+            media: session::MediaConfig::default(),
             event_queue: 256,
             close_timeout: Duration::from_secs(10),
             identity: None,
@@ -208,6 +217,9 @@ impl Config {
         // The driver has the same deadline, which begins earlier: it is to be the first to come.
         config.close_timeout = self.close_timeout.saturating_add(Duration::from_millis(100));
         config.key_log.clone_from(&self.key_log);
+        config.max_transceivers = self.max_transceivers;
+        config.media = self.media.clone();
+        config.unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         config.channels.max_channels = self.max_channels;
         config.channels.sctp.max_message = self.max_message_size;
         // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.

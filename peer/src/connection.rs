@@ -1,21 +1,24 @@
 //! The peer connection, as the application holds it: the W3C interface in Rust clothes.
 
+mod media;
 mod registry;
 mod shared;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::shared::{Command, Ended, Handle, Shared};
 use crate::channel::{ChannelOptions, DataChannel};
 use crate::config::Config;
 use crate::description::{
-    IceCandidate, IceConnectionState, IceGatheringState, PeerConnectionState, SessionDescription, SignalingState,
+    DtlsTransportState, IceCandidate, IceConnectionState, IceGatheringState, PeerConnectionState, SctpTransportState,
+    SessionDescription, SignalingState,
 };
 use crate::driver::Driver;
 use crate::error::Error;
@@ -68,18 +71,7 @@ impl PeerConnection {
         T: Send + 'static,
         F: FnOnce(&mut Driver, Instant) -> T + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let command: Command = Box::new(move |driver, now| {
-            let result = f(driver, now);
-            // States and events that follow are out before the answer is, so that the caller sees them.
-            driver.handle_events(now);
-            // Who asked may have stopped waiting; what was asked for is done nevertheless.
-            let _ = reply.send(result);
-        });
-        if self.shared().commands.send(command).await.is_err() {
-            return Err(self.shared().closed_error());
-        }
-        answer.await.map_err(|_| self.shared().closed_error())
+        self.shared().call(f).await
     }
 
     /// Makes an offer of all that is wanted by now (RFC 8829, section 5.2). Nothing changes until it is given to
@@ -338,6 +330,21 @@ impl PeerConnection {
         *self.shared().states.ice.borrow()
     }
 
+    /// How far the two are in agreeing on keys.
+    pub fn dtls_state(&self) -> DtlsTransportState {
+        *self.shared().states.dtls.borrow()
+    }
+
+    /// How far the association is that carries data channels; `None` before both sides want any.
+    pub fn sctp_state(&self) -> Option<SctpTransportState> {
+        *self.shared().states.sctp.borrow()
+    }
+
+    /// The largest message that the peer accepts, in bytes, once its description is known; `usize::MAX` for any size.
+    pub fn max_message_size(&self) -> usize {
+        self.shared().max_message.load(Ordering::Relaxed)
+    }
+
     /// The state of everything together.
     pub fn connection_state(&self) -> PeerConnectionState {
         *self.shared().states.connection.borrow()
@@ -356,6 +363,16 @@ impl PeerConnection {
     /// The state of ICE, to be watched.
     pub fn watch_ice_connection_state(&self) -> watch::Receiver<IceConnectionState> {
         self.shared().states.ice.subscribe()
+    }
+
+    /// The state of DTLS, to be watched.
+    pub fn watch_dtls_state(&self) -> watch::Receiver<DtlsTransportState> {
+        self.shared().states.dtls.subscribe()
+    }
+
+    /// The state of SCTP, to be watched.
+    pub fn watch_sctp_state(&self) -> watch::Receiver<Option<SctpTransportState>> {
+        self.shared().states.sctp.subscribe()
     }
 
     /// The state of everything together, to be watched.

@@ -8,6 +8,7 @@ use crate::error::Error;
 
 pub use session::ice::{ConnectionState as IceConnectionState, GatheringState as IceGatheringState};
 pub use session::{ConnectionState as PeerConnectionState, SignalingState};
+pub use session::{DtlsState as DtlsTransportState, SctpState as SctpTransportState};
 
 /// What a description is for (`RTCSdpType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -51,6 +51,12 @@ pub enum Error {
     /// The descriptions could not be made or used. The text names the line, or the state and what to do.
     #[error(transparent)]
     Negotiation(#[from] session::Error),
+    /// An offer of tracks was asked for before there is one.
+    #[error("there is no track to offer: call `add_track` or `add_transceiver` on the peer connection first")]
+    NoTrack,
+    /// A frame could not be sent.
+    #[error(transparent)]
+    Media(#[from] session::FrameError),
     /// A description was asked for before there is one.
     #[error("there is no local description yet: create an offer or an answer and set it")]
     NoLocalDescription,

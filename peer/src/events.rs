@@ -14,12 +14,13 @@ use futures_core::Stream;
 
 use crate::channel::DataChannel;
 use crate::description::{
-    CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
-    SignalingState,
+    CandidatePair, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+    PeerConnectionState, SctpTransportState, SignalingState,
 };
 use crate::error::Error;
 use crate::message::Message;
 use crate::sync::{Wakers, lock};
+use crate::track::RemoteTrack;
 
 /// What happened to a [`crate::PeerConnection`].
 #[derive(Debug, Clone)]
@@ -27,6 +28,10 @@ use crate::sync::{Wakers, lock};
 pub enum ConnectionEvent {
     /// The peer opened a data channel; it can be used at once.
     DataChannel(DataChannel),
+    /// The peer sends a track, or will when the connection is made.
+    Track(TrackEvent),
+    /// What this transceiver received will not go on.
+    TrackRemoved(session::TransceiverId),
     /// A local candidate to hand to the peer when trickling; `None`: there will be no more.
     IceCandidate(Option<IceCandidate>),
     /// A STUN server did not answer, or refused. Harmless unless all do.
@@ -39,10 +44,26 @@ pub enum ConnectionEvent {
     IceGatheringStateChange(IceGatheringState),
     /// Whether the peer can be reached.
     IceConnectionStateChange(IceConnectionState),
+    /// How far the two are in agreeing on keys.
+    DtlsStateChange(DtlsTransportState),
+    /// How far the association is that carries data channels.
+    SctpStateChange(SctpTransportState),
     /// Data travels between these two from now on.
     SelectedCandidatePairChange(Box<CandidatePair>),
     /// The state of everything together: this is the one to show to people.
     ConnectionStateChange(PeerConnectionState),
+}
+
+/// A track of the peer (`RTCTrackEvent`).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TrackEvent {
+    /// The track.
+    pub track: RemoteTrack,
+    /// The names of the streams it belongs to.
+    pub streams: Vec<String>,
+    /// The transceiver that receives it.
+    pub transceiver: session::TransceiverId,
 }
 
 /// What happened to a [`DataChannel`], its messages apart.
@@ -93,11 +114,11 @@ impl<P> fmt::Debug for ChannelEventKind<P> {
 
 /// The kinds of events, by their W3C names, for `add_event_listener`.
 pub mod event {
-    use super::{ChannelEvent, ChannelEventKind, ChannelSource, ConnectionEvent, ConnectionEventKind};
+    use super::{ChannelEvent, ChannelEventKind, ChannelSource, ConnectionEvent, ConnectionEventKind, TrackEvent};
     use crate::channel::DataChannel;
     use crate::description::{
-        CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState, PeerConnectionState,
-        SignalingState,
+        CandidatePair, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
+        PeerConnectionState, SctpTransportState, SignalingState,
     };
     use crate::error::Error;
     use crate::message::Message;
@@ -129,6 +150,10 @@ pub mod event {
         DATA_CHANNEL, "datachannel", DataChannel, ConnectionEvent::DataChannel(channel) => channel
     );
     connection_event!(
+        /// `track`: the peer sends a track.
+        TRACK, "track", TrackEvent, ConnectionEvent::Track(event) => event
+    );
+    connection_event!(
         /// `icecandidate`: a local candidate was found; `None` after the last one.
         ICE_CANDIDATE, "icecandidate", Option<IceCandidate>, ConnectionEvent::IceCandidate(candidate) => candidate
     );
@@ -155,6 +180,14 @@ pub mod event {
         /// `iceconnectionstatechange`.
         ICE_CONNECTION_STATE_CHANGE, "iceconnectionstatechange", IceConnectionState,
         ConnectionEvent::IceConnectionStateChange(state) => state
+    );
+    connection_event!(
+        /// `statechange` of the DTLS transport.
+        DTLS_STATE_CHANGE, "dtlsstatechange", DtlsTransportState, ConnectionEvent::DtlsStateChange(state) => state
+    );
+    connection_event!(
+        /// `statechange` of the SCTP transport.
+        SCTP_STATE_CHANGE, "sctpstatechange", SctpTransportState, ConnectionEvent::SctpStateChange(state) => state
     );
     connection_event!(
         /// `selectedcandidatepairchange`: data travels between two other ends.

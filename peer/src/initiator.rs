@@ -61,6 +61,19 @@ impl Initiator {
         self.create_offer().await
     }
 
+    /// Creates an offer for the tracks that were added to the peer connection, to be sent to the receiver. Complete
+    /// as above. What was asked for besides, such as data channels, is in it too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTrack`] when no track or transceiver was added; those of [`PeerConnection::create_offer`].
+    pub async fn create_track_offer(&self) -> Result<SessionDescription, Error> {
+        if self.connection.transceivers().await?.is_empty() {
+            return Err(Error::NoTrack);
+        }
+        self.create_offer().await
+    }
+
     /// A new offer for what is wanted by now, such as an ICE restart after [`PeerConnection::restart_ice`].
     ///
     /// # Errors

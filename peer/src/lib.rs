@@ -3,7 +3,8 @@
 //! This is the front door: [`Initiator`] and [`Receiver`] negotiate with two messages that the application carries in
 //! whatever way it likes, and beneath them is [`PeerConnection`], the W3C interface in Rust clothes. Everything runs
 //! on tokio, one task for each connection. Messages travel over [`DataChannel`]s: encrypted, ordered and reliable
-//! unless asked otherwise, with back-pressure in both directions.
+//! unless asked otherwise, with back-pressure in both directions. Audio and video travel as encoded frames through
+//! [`LocalTrack`]s and [`RemoteTrack`]s; encoders, decoders and devices are the application's business.
 //!
 //! ```
 //! use visavis::{Config, Initiator, Receiver, event};
@@ -54,7 +55,7 @@
 //! # What it implements, and what not
 //!
 //! The protocols are in crates of their own, beneath [`session`]; here are the parts of W3C WebRTC 1.0 (sections 4, 5
-//! and 6) that concern connections and data channels, the STUN URLs of RFC 7064, candidates on all interfaces as in
+//! and 6) that concern connections, data channels and tracks, the STUN URLs of RFC 7064, candidates on all interfaces as in
 //! RFC 8445, section 5.1.1, and multicast DNS for the `.local` candidates of browsers (RFC 6762). Left out on purpose:
 //! ICE over TCP, `blob` as a binary type (bytes are bytes), and names of one's own in multicast DNS, since a program
 //! has no web page to hide its address from.
@@ -71,22 +72,31 @@ mod message;
 mod receiver;
 mod stats;
 mod sync;
+mod track;
 
 pub use channel::{ChannelOptions, DataChannel, Messages};
 pub use config::{Config, InterfaceFilter};
 pub use connection::{OfferOptions, PeerConnection};
 pub use description::{
-    CandidatePair, DataChannelState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
-    PeerConnectionState, SdpType, SessionDescription, SignalingState,
+    CandidatePair, DataChannelState, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState,
+    IceGatheringState, PeerConnectionState, SctpTransportState, SdpType, SessionDescription, SignalingState,
 };
 pub use driver::interfaces::Interface;
 pub use error::Error;
-pub use events::{ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, event};
+pub use events::{
+    ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, event,
+};
 pub use initiator::Initiator;
 pub use message::Message;
 pub use receiver::Receiver;
 pub use stats::{SocketCounters, SocketStats, Stats};
+pub use track::{LocalTrack, RemoteTrack};
 
 pub use session;
 pub use session::datachannel::Priority;
 pub use session::dtls::{Identity, KeyLog};
+pub use session::sdp::Direction;
+pub use session::{
+    Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, ReceivedFrame, ReceivedPacket, TransceiverId,
+    TransceiverInfo, TransceiverOptions,
+};

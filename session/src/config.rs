@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::MediaConfig;
+
 /// What one session is made with. Every queue of a session has its bound here or in the configurations of its layers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -22,6 +24,12 @@ pub struct Config {
     pub early_datagrams: usize,
     /// How many candidates are kept that come before the remote description they belong to.
     pub early_candidates: usize,
+    /// Bounds and defaults of media.
+    pub media: MediaConfig,
+    /// The time since the Unix epoch at which the session is made, for the reports of media; it need not be exact.
+    pub unix_time: Duration,
+    /// How many transceivers there may be; further media sections of the peer are refused.
+    pub max_transceivers: usize,
     /// How many events wait to be polled, those of channels apart, before the oldest give way.
     pub max_events: usize,
     /// How long [`Session::close`](crate::Session::close) tries to deliver what was accepted.
@@ -32,7 +40,8 @@ impl Config {
     /// The defaults, with this identity.
     pub fn new(identity: dtls::Identity) -> Self {
         // An answerer behind a NAT keeps it open for an offerer who gets the answer by hand, and cannot be heard before.
-        let ice = ice::Config { unheard_patience: Duration::from_secs(600), ..ice::Config::default() };
+        // Nobody should have to wait longer than this to hear that there is no way.
+        let ice = ice::Config { unheard_patience: Duration::from_secs(120), ..ice::Config::default() };
         Self {
             identity,
             ice,
@@ -42,6 +51,9 @@ impl Config {
             key_log: None,
             early_datagrams: 16,
             early_candidates: 64,
+            media: MediaConfig::default(),
+            unix_time: Duration::ZERO,
+            max_transceivers: 64,
             max_events: 1024,
             close_timeout: Duration::from_secs(5),
         }

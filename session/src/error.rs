@@ -62,4 +62,13 @@ pub enum Error {
         /// How many are kept.
         limit: usize,
     },
+    /// A track or a transceiver cannot be as it was asked for.
+    #[error("{0}")]
+    Track(String),
+    /// As many transceivers exist as the configuration allows.
+    #[error("{limit} transceivers exist, as many as `Config::max_transceivers` allows; stop one, or allow more")]
+    TooManyTransceivers {
+        /// How many are allowed.
+        limit: usize,
+    },
 }

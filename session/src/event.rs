@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use crate::{ConnectionState, IceCandidate, SignalingState};
+use crate::{ConnectionState, DtlsState, IceCandidate, MediaKind, SctpState, SignalingState, TransceiverId};
 
 /// What happened in a session. The names are those of the W3C interface.
 #[derive(Clone, Debug)]
@@ -14,6 +14,10 @@ pub enum Event {
     IceGatheringState(ice::GatheringState),
     /// Looking for a path moved on.
     IceConnectionState(ice::ConnectionState),
+    /// DTLS moved on.
+    DtlsState(DtlsState),
+    /// SCTP moved on.
+    SctpState(SctpState),
     /// The connection as a whole moved on.
     ConnectionState(ConnectionState),
     /// A local candidate was found; `None` when there will be no more.
@@ -41,6 +45,31 @@ pub enum Event {
     Resolve(String),
     /// Something happened to data channels.
     Channel(datachannel::Event),
+    /// The peer wants to send, and a transceiver takes it (W3C WebRTC 1.0, `track`).
+    Track {
+        /// Which takes it.
+        transceiver: TransceiverId,
+        /// Sound or pictures.
+        kind: MediaKind,
+        /// The name that the peer gave the track, if any.
+        track: Option<String>,
+        /// The names of the streams that the track belongs to.
+        streams: Vec<String>,
+    },
+    /// What this transceiver received will not go on (W3C WebRTC 1.0, `mute` and `ended`).
+    TrackRemoved(TransceiverId),
+    /// [`Session::read_frame`](crate::Session::read_frame), or `read_packet`, has something of this transceiver. Told
+    /// again only after that had nothing.
+    MediaReadable(TransceiverId),
+    /// The peer needs a frame that a decoder can begin with.
+    KeyframeRequested {
+        /// Which transceiver sends it.
+        transceiver: TransceiverId,
+        /// Of which layer, where there are several.
+        rid: Option<String>,
+    },
+    /// What the path carries changed, in bits per second.
+    Bandwidth(u64),
     /// The session is over, and nobody here asked for it.
     Ended(Ended),
 }

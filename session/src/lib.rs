@@ -6,7 +6,7 @@
 //! [`datachannel`] and [`sdp`] meet, which know nothing of each other.
 //!
 //! Implemented: offer and answer as in JSEP (RFC 8829, sections 3 to 5) for data channels, with any number of media
-//! sections, of which those for audio and video are refused; BUNDLE (RFC 9143); demultiplexing by first byte
+//! sections over one transport, for data channels, audio and video; BUNDLE (RFC 9143); demultiplexing by first byte
 //! (RFC 7983); trickle (RFC 8838); SCTP and DTLS in SDP (RFC 8841, RFC 8842); ICE restart.
 //!
 //! Left out on purpose: `a=tls-id` (RFC 8842, section 4), which no browser sends or asks for; a new DTLS association
@@ -71,6 +71,7 @@ mod demux;
 mod description;
 mod error;
 mod event;
+mod media;
 mod negotiation;
 mod session;
 mod state;
@@ -81,9 +82,13 @@ pub use config::Config;
 pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
 pub use event::{Ended, Event};
+pub use media::{
+    Codec, Door, Encoding, Frame, FrameError, MediaConfig, MediaKind, MediaStats, ReceivedFrame, ReceivedPacket,
+    TransceiverId, TransceiverInfo, TransceiverOptions,
+};
 pub use negotiation::OfferOptions;
 pub use session::Session;
-pub use state::{ConnectionState, DtlsState, SignalingState};
+pub use state::{ConnectionState, DtlsState, SctpState, SignalingState};
 pub use stats::{Stats, TransportStats};
 
-pub use {datachannel, dtls, ice, sdp};
+pub use {datachannel, dtls, ice, rtp, sdp};

@@ -64,6 +64,27 @@ impl fmt::Display for ConnectionState {
     }
 }
 
+/// How far SCTP is, which carries data channels (`RTCSctpTransportState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SctpState {
+    /// Both sides want data channels, and the association is being made.
+    Connecting,
+    /// Channels can be used.
+    Connected,
+    /// Ended by either side, or by an error.
+    Closed,
+}
+
+impl fmt::Display for SctpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Closed => "closed",
+        })
+    }
+}
+
 /// How far DTLS is (`RTCDtlsTransportState`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DtlsState {
@@ -78,6 +99,18 @@ pub enum DtlsState {
     Closed,
     /// Ended by an error.
     Failed,
+}
+
+impl fmt::Display for DtlsState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "new",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Closed => "closed",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 impl ConnectionState {

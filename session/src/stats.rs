@@ -12,6 +12,8 @@ pub struct Stats {
     pub dtls: Option<dtls::Stats>,
     /// Data channels and SCTP.
     pub channels: datachannel::Stats,
+    /// Audio and video, as far as there is any.
+    pub media: crate::MediaStats,
     /// The round-trip time of the path in use, as ICE measured it.
     pub rtt: Option<Duration>,
 }
@@ -28,7 +30,7 @@ pub struct TransportStats {
     pub datagrams_received: u64,
     /// Their UDP payload, in bytes.
     pub bytes_received: u64,
-    /// DTLS from where no connectivity check has passed.
+    /// DTLS and media from where no connectivity check has passed.
     pub unchecked_dropped: u64,
     /// DTLS that came before this side was ready, beyond what is kept.
     pub early_dropped: u64,

@@ -23,7 +23,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("rtp", &["wire"]),
     ("srtp", &["wire"]),
     ("container", &[]),
-    ("session", &["datachannel", "dtls", "ice", "sctp", "sdp", "stun"]),
+    ("session", &["datachannel", "dtls", "ice", "rtp", "sctp", "sdp", "srtp", "stun"]),
     ("peer", &["session"]),
     ("cli", &["peer"]),
     ("sim", &[]),

@@ -16,7 +16,7 @@ use tokio::{
 /// The examples that this file runs, and those that the tests of their own package run.
 const HERE: [&str; 9] =
     ["channel_chat", "echo", "explain", "inspect", "my_address", "protect", "rendezvous", "throughput", "udp_chat"];
-const THERE: [&str; 2] = ["chat", "data_channel"];
+const THERE: [&str; 3] = ["chat", "data_channel", "media_stream"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is a folder of the workspace")

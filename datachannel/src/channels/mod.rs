@@ -160,6 +160,11 @@ impl Channels {
         Some(event)
     }
 
+    /// Whether the association has been made, and not ended since.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected && !self.is_over()
+    }
+
     /// Whether the association has ended. What is left are events, and messages that have arrived.
     pub fn is_over(&self) -> bool {
         self.life == Life::Ended

@@ -1,19 +1,24 @@
 //! What handles and the driver share of a connection: its states, its channels, and the way to the driver.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::registry::Registry;
 use crate::channel::{Channel, ChannelOptions, Limits};
 use crate::config::Config;
-use crate::description::{IceConnectionState, IceGatheringState, PeerConnectionState, SignalingState};
+use crate::description::{
+    DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SctpTransportState, SignalingState,
+};
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::events::{ConnectionEvent, Listeners, Subscribers};
-use crate::sync::{Signal, lock};
+use crate::sync::{Signal, Wakers, lock};
+use crate::track::RemoteTrack;
 
 /// Something for the driver to do, with the answer's way back inside.
 pub(crate) type Command = Box<dyn FnOnce(&mut Driver, Instant) + Send>;
@@ -28,10 +33,22 @@ pub(crate) struct Shared {
     /// How many channels were made.
     serial: AtomicU64,
     pub(crate) states: States,
+    /// What the path carries, in bits per second.
+    pub(crate) bandwidth: watch::Sender<u64>,
+    /// Tracks of the peer that nobody accepted yet.
+    tracks: Mutex<Arrivals>,
     pub(crate) listeners: Arc<Listeners<ConnectionEvent>>,
     pub(crate) subscribers: Subscribers<ConnectionEvent>,
     /// How it ended, once it has.
     pub(super) ended: watch::Sender<Option<Ended>>,
+}
+
+/// Tracks of the peer on their way to whoever accepts them.
+#[derive(Default)]
+struct Arrivals {
+    waiting: VecDeque<RemoteTrack>,
+    has_ended: bool,
+    wakers: Wakers,
 }
 
 /// How a connection ended.
@@ -48,6 +65,8 @@ pub(crate) struct States {
     pub(crate) signaling: watch::Sender<SignalingState>,
     pub(crate) gathering: watch::Sender<IceGatheringState>,
     pub(crate) ice: watch::Sender<IceConnectionState>,
+    pub(crate) dtls: watch::Sender<DtlsTransportState>,
+    pub(crate) sctp: watch::Sender<Option<SctpTransportState>>,
     pub(crate) connection: watch::Sender<PeerConnectionState>,
 }
 
@@ -65,8 +84,12 @@ impl Shared {
                 signaling: watch::Sender::new(SignalingState::Stable),
                 gathering: watch::Sender::new(IceGatheringState::New),
                 ice: watch::Sender::new(IceConnectionState::New),
+                dtls: watch::Sender::new(DtlsTransportState::New),
+                sctp: watch::Sender::new(None),
                 connection: watch::Sender::new(PeerConnectionState::New),
             },
+            bandwidth: watch::Sender::new(0),
+            tracks: Mutex::default(),
             listeners: Arc::new(Listeners::new()),
             ended: watch::Sender::new(None),
         }
@@ -100,6 +123,42 @@ impl Shared {
         acceptors.wake();
     }
 
+    /// Lets a track be accepted, after its listeners had their chance. Where nobody does, the oldest give way.
+    pub(crate) fn announce_track(&self, track: RemoteTrack) {
+        let wakers = {
+            let mut tracks = lock(&self.tracks);
+            if tracks.waiting.len() >= self.config.max_transceivers {
+                tracks.waiting.pop_front();
+            }
+            tracks.waiting.push_back(track);
+            tracks.wakers.take()
+        };
+        wakers.wake();
+    }
+
+    /// The next track of the peer; `None` when there will be no more.
+    pub(super) fn poll_track(&self, cx: &Context<'_>) -> Poll<Option<RemoteTrack>> {
+        let mut tracks = lock(&self.tracks);
+        match tracks.waiting.pop_front() {
+            Some(track) => Poll::Ready(Some(track)),
+            None if tracks.has_ended => Poll::Ready(None),
+            None => {
+                tracks.wakers.register(cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn end_tracks(&self) {
+        let (wakers, left) = {
+            let mut tracks = lock(&self.tracks);
+            tracks.has_ended = true;
+            (tracks.wakers.take(), std::mem::take(&mut tracks.waiting))
+        };
+        drop(left);
+        wakers.wake();
+    }
+
     /// A closed channel is no longer found, and does not wait to be accepted for ever.
     pub(crate) fn forget(&self, channel: &Channel) {
         let (max_bytes, max_channels) = (self.config.receive_buffer, self.config.max_channels);
@@ -124,8 +183,29 @@ impl Shared {
         self.signal.end();
         self.ended.send_replace(Some(ended));
         acceptors.wake();
+        self.end_tracks();
         self.subscribers.end();
         self.listeners.clear();
+    }
+
+    /// Has the driver do something, and waits for the answer.
+    pub(crate) async fn call<T, F>(&self, f: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Driver, Instant) -> T + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let command: Command = Box::new(move |driver, now| {
+            let result = f(driver, now);
+            // States and events that follow are out before the answer is, so that the caller sees them.
+            driver.handle_events(now);
+            // Who asked may have stopped waiting; what was asked for is done nevertheless.
+            let _ = reply.send(result);
+        });
+        if self.commands.send(command).await.is_err() {
+            return Err(self.closed_error());
+        }
+        answer.await.map_err(|_| self.closed_error())
     }
 
     /// Has the driver do something, unless it has ended.
@@ -133,7 +213,7 @@ impl Shared {
         let _ = self.commands.send(command).await;
     }
 
-    pub(super) fn closed_error(&self) -> Error {
+    pub(crate) fn closed_error(&self) -> Error {
         Error::ConnectionClosed { reason: self.ended.borrow().as_ref().and_then(|ended| ended.reason.clone()) }
     }
 }

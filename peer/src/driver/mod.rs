@@ -8,6 +8,7 @@ mod channels;
 mod gather;
 pub(crate) mod interfaces;
 mod mdns;
+mod media;
 pub(crate) mod sockets;
 mod transmit;
 
@@ -18,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use session::{Event, Session};
+use session::{DtlsState, Event, Session};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
@@ -26,6 +27,7 @@ use self::backlog::Backlog;
 use self::channels::Channels;
 use self::gather::Gathering;
 use self::mdns::Mdns;
+use self::media::Tracks;
 use self::sockets::Sockets;
 use crate::channel::{Channel, DataChannel};
 use crate::connection::{Command, Ended, Handle, Shared};
@@ -52,6 +54,7 @@ pub(crate) struct Driver {
     dirty: Vec<Arc<Channel>>,
     sockets: Sockets,
     channels: Channels,
+    tracks: Tracks,
     gathering: Gathering,
     mdns: Mdns,
     /// What sockets had no room for.
@@ -106,6 +109,7 @@ impl Driver {
             dirty: Vec::new(),
             sockets: Sockets::default(),
             channels: Channels::default(),
+            tracks: Tracks::default(),
             gathering: Gathering::new(shared.config.stun_servers()?),
             mdns: Mdns::default(),
             backlog: Backlog::default(),
@@ -240,6 +244,14 @@ impl Driver {
                 self.watch_interfaces(now, is_path_lost);
                 ConnectionEvent::IceConnectionStateChange(state)
             }
+            Event::DtlsState(state) => {
+                states.dtls.send_replace(state);
+                ConnectionEvent::DtlsStateChange(state)
+            }
+            Event::SctpState(state) => {
+                states.sctp.send_replace(Some(state));
+                ConnectionEvent::SctpStateChange(state)
+            }
             Event::ConnectionState(state) => {
                 states.connection.send_replace(state);
                 ConnectionEvent::ConnectionStateChange(state)
@@ -255,6 +267,16 @@ impl Driver {
             }
             Event::Resolve(name) => return self.resolve(now, &name),
             Event::Channel(event) => return self.handle_channel_event(now, event),
+            Event::Track { transceiver, kind, track, streams } => {
+                return self.add_remote(transceiver, kind, track, streams);
+            }
+            Event::TrackRemoved(transceiver) => return self.remove_remote(transceiver),
+            Event::MediaReadable(transceiver) => return self.deliver_media(now, transceiver),
+            Event::KeyframeRequested { transceiver, rid } => return self.ask_for_keyframe(transceiver, rid),
+            Event::Bandwidth(estimate) => {
+                self.shared.bandwidth.send_replace(estimate);
+                return;
+            }
             Event::Ended(why) => {
                 let is_failure = why != session::Ended::Dtls(session::dtls::Error::PeerClosed);
                 return self.set_reason(why.to_string().into(), is_failure);
@@ -343,10 +365,16 @@ impl Driver {
     fn finish(&mut self, now: Instant) {
         self.handle_events(now);
         self.close_channels(now);
+        self.end_tracks();
         let ended = Ended { reason: self.reason.take(), unsent: self.unsent };
         tracing::debug!(reason = ended.reason.as_deref(), unsent = ended.unsent, "ended");
         self.shared.states.signaling.send_replace(session::SignalingState::Closed);
         self.shared.states.ice.send_replace(session::ice::ConnectionState::Closed);
+        let dtls = *self.shared.states.dtls.borrow();
+        if !matches!(dtls, DtlsState::Closed | DtlsState::Failed) {
+            self.shared.states.dtls.send_replace(DtlsState::Closed);
+            self.shared.emit(&ConnectionEvent::DtlsStateChange(DtlsState::Closed));
+        }
         let closed = session::ConnectionState::Closed;
         if self.shared.states.connection.send_replace(closed) != closed {
             self.shared.emit(&ConnectionEvent::ConnectionStateChange(closed));

@@ -244,6 +244,31 @@ async fn states_can_be_watched_from_the_first_to_the_last() {
 }
 
 #[tokio::test]
+async fn dtls_and_sctp_are_told_from_the_first_to_the_last() {
+    use visavis::{DtlsTransportState as Dtls, SctpTransportState as Sctp};
+    let (initiator, receiver) = (Initiator::new(config()).unwrap(), Receiver::new(config()).unwrap());
+    let connection = initiator.peer_connection();
+    let mut events = connection.events();
+    assert_eq!((connection.dtls_state(), connection.sctp_state()), (Dtls::New, None));
+    assert_eq!(connection.max_message_size(), usize::MAX);
+    within(negotiate(&initiator, &receiver, "channel")).await;
+    within(connection.data_channel("channel").unwrap().opened()).await.unwrap();
+    assert_eq!((connection.dtls_state(), connection.sctp_state()), (Dtls::Connected, Some(Sctp::Connected)));
+    assert_eq!(connection.max_message_size(), visavis::Config::default().max_message_size);
+    within(connection.close()).await.unwrap();
+    let (mut dtls, mut sctp) = (Vec::new(), Vec::new());
+    while let Some(event) = within(events.next()).await {
+        if let ConnectionEvent::DtlsStateChange(state) = event {
+            dtls.push(state);
+        } else if let ConnectionEvent::SctpStateChange(state) = event {
+            sctp.push(state);
+        }
+    }
+    assert_eq!(dtls, [Dtls::Connecting, Dtls::Connected, Dtls::Closed]);
+    assert_eq!(sctp, [Sctp::Connecting, Sctp::Connected, Sctp::Closed]);
+}
+
+#[tokio::test]
 async fn the_pair_that_data_travels_over_is_told() {
     let initiator = Initiator::new(config()).unwrap();
     let receiver = Receiver::new(config()).unwrap();

@@ -43,6 +43,22 @@ async fn data_channel_shows_the_flow_of_the_page() {
     }
 }
 
+#[tokio::test]
+async fn media_stream_shows_the_flow_of_tracks() {
+    let output = within(Command::new(example("media_stream")).kill_on_drop(true).output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "the receiver was given the track \"initiator-voice\" of the streams [\"initiator\"]",
+        "the initiator was given the track \"receiver-voice\" of the streams [\"receiver\"]",
+        "the receiver hears 440 Hz",
+        "the initiator hears 1000 Hz",
+        "closed",
+    ] {
+        assert!(text.lines().any(|other| other == line), "`{line}` is missing in\n{text}");
+    }
+}
+
 /// One terminal with the chat in it.
 struct Terminal {
     process: Child,

@@ -19,6 +19,8 @@ mod many;
 #[cfg(test)]
 mod mdns;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod pressure;

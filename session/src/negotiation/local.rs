@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use sdp::{Attribute, Connection, Description, Group, Media, Setup};
 
+use crate::media::LocalMedia;
 use crate::transport::Transport;
 use crate::{IceCandidate, SdpKind, SessionDescription};
 
@@ -48,6 +49,7 @@ impl Local {
     pub(super) fn without(&self, refused: &[usize]) -> Vec<Section> {
         let mut sections = self.sections.clone();
         for (index, section) in sections.iter_mut().enumerate() {
+            section.bundle_only = false;
             if refused.contains(&index) {
                 section.purpose = Purpose::Refused;
             }
@@ -65,7 +67,8 @@ impl Negotiation {
     pub(crate) fn local_candidate(&mut self, candidate: &ice::Candidate, transport: &Transport) -> IceCandidate {
         self.candidates.push(candidate.clone());
         let sections = self.local().map(|local| local.sections.as_slice()).unwrap_or_default();
-        let index = sections.iter().position(|section| section.purpose == Purpose::Channels).unwrap_or(0);
+        // All sections share the transport of the first that is not refused.
+        let index = sections.iter().position(|section| !section.is_refused()).unwrap_or(0);
         IceCandidate {
             candidate: candidate.to_string(),
             sdp_mid: sections.get(index).and_then(|section| section.mid.clone()),
@@ -93,60 +96,77 @@ impl Negotiation {
         complete: bool,
     ) -> String {
         let mut description = Description::new(self.session_id, local.version);
-        let bundle: Vec<&str> = local
-            .sections
-            .iter()
-            .filter(|section| section.bundled && section.purpose == Purpose::Channels)
-            .filter_map(|section| section.mid.as_deref())
-            .collect();
+        let used = || local.sections.iter().filter(|section| !section.is_refused());
+        let bundle: Vec<&str> = used().filter(|section| section.bundled).filter_map(|one| one.mid.as_deref()).collect();
         if !bundle.is_empty() {
             description.push(Attribute::Group(Group::bundle(bundle)));
         }
+        if used().any(|section| section.media().is_some()) {
+            description.push(Attribute::ExtmapAllowMixed);
+        }
+        let address = default_address(candidates);
+        let mut is_tagged = true;
         for section in &local.sections {
-            let mut media = match section.purpose {
-                Purpose::Channels => self.channels_media(local.setup, section, credentials, candidates, complete),
-                Purpose::Refused => section.media(0),
-            };
-            media.set_connection(match section.purpose {
-                Purpose::Channels => Connection::new(default_address(candidates).ip().to_string()),
-                Purpose::Refused => Connection::new("0.0.0.0"),
+            let mut media = section.head(match (section.is_refused(), section.bundle_only) {
+                (true, _) | (false, true) => 0,
+                (false, false) => address.port(),
             });
+            media.set_connection(match section.is_refused() || section.bundle_only {
+                true => Connection::new("0.0.0.0"),
+                false => Connection::new(address.ip().to_string()),
+            });
+            if !section.is_refused() {
+                if std::mem::take(&mut is_tagged) {
+                    push_candidates(&mut media, candidates, complete);
+                }
+                self.push_transport(local.setup, section, credentials, &mut media);
+                self.push_content(section, &mut media);
+            }
             description.media.push(media);
         }
         description.to_string()
     }
 
-    fn channels_media(
-        &self,
-        setup: Setup,
-        section: &Section,
-        credentials: &ice::Credentials,
-        candidates: &[ice::Candidate],
-        complete: bool,
-    ) -> Media {
-        let mut media = section.media(default_address(candidates).port());
-        for candidate in candidates {
-            let text = candidate.to_string();
-            media.push(Attribute::Candidate(text.strip_prefix("candidate:").unwrap_or(&text).to_owned()));
-        }
-        if complete {
-            media.push(Attribute::EndOfCandidates);
+    /// What concerns the transport, which every section repeats (RFC 9143, section 7.1.3, would have it once; some
+    /// peers look for it in each).
+    fn push_transport(&self, setup: Setup, section: &Section, credentials: &ice::Credentials, media: &mut Media) {
+        if section.bundle_only {
+            media.push(Attribute::BundleOnly);
         }
         media.push(Attribute::IceUfrag(credentials.ufrag.clone()));
         media.push(Attribute::IcePwd(credentials.pwd.clone()));
         media.push(Attribute::IceOptions(vec!["trickle".into(), "ice2".into()]));
         media.push(Attribute::Fingerprint(self.fingerprint.clone()));
         media.push(Attribute::Setup(setup));
-        media.push(Attribute::SctpPort(self.sctp_port));
-        media.push(Attribute::MaxMessageSize(self.max_message as u64));
-        media
+    }
+
+    fn push_content(&self, section: &Section, media: &mut Media) {
+        match &section.purpose {
+            Purpose::Channels => {
+                media.push(Attribute::SctpPort(self.sctp_port));
+                media.push(Attribute::MaxMessageSize(self.max_message as u64));
+            }
+            Purpose::Media(content) => content.write(&self.cname, media),
+            Purpose::Refused => {}
+        }
+    }
+}
+
+fn push_candidates(media: &mut Media, candidates: &[ice::Candidate], complete: bool) {
+    for candidate in candidates {
+        let text = candidate.to_string();
+        media.push(Attribute::Candidate(text.strip_prefix("candidate:").unwrap_or(&text).to_owned()));
+    }
+    if complete {
+        media.push(Attribute::EndOfCandidates);
     }
 }
 
 impl Section {
     /// The section with this port and its mid, and nothing else yet.
-    fn media(&self, port: u16) -> Media {
-        let mut media = Media::new(&self.media, port, &self.protocol, &self.formats);
+    fn head(&self, port: u16) -> Media {
+        let formats = self.media().map_or_else(|| self.formats.clone(), LocalMedia::formats);
+        let mut media = Media::new(&self.media, port, &self.protocol, formats);
         if let Some(mid) = &self.mid {
             media.push(Attribute::Mid(mid.clone()));
         }

@@ -12,16 +12,22 @@
 
 mod create;
 mod local;
+mod media;
 mod remote;
 mod set;
 
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use crate::media::{
+    ExtensionNumbers, LocalMedia, MediaKind, MediaParameters, Numbers, Origin, TransceiverId, TransceiverOptions,
+    Transceivers,
+};
 use crate::transport::Security;
-use crate::{Config, SessionDescription, SignalingState};
+use crate::{Config, Error, SessionDescription, SignalingState};
 
 use local::Local;
+pub(crate) use media::TrackChange;
 pub(crate) use remote::Trickled;
 use remote::{Remote, RemoteIce};
 
@@ -42,13 +48,30 @@ struct Section {
     formats: Vec<String>,
     /// Whether it is in the BUNDLE group of the offer.
     bundled: bool,
+    /// Whether it is offered on condition that it goes with its group (RFC 9143, section 6).
+    bundle_only: bool,
     purpose: Purpose,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Section {
+    fn is_refused(&self) -> bool {
+        self.purpose == Purpose::Refused
+    }
+
+    fn media(&self) -> Option<&LocalMedia> {
+        match &self.purpose {
+            Purpose::Media(media) => Some(media),
+            Purpose::Channels | Purpose::Refused => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
     /// Carries the data channels.
     Channels,
+    /// Carries what a transceiver sends and receives.
+    Media(Box<LocalMedia>),
     /// Refused, with port 0.
     Refused,
 }
@@ -65,6 +88,12 @@ pub(crate) struct Negotiation {
     max_message: usize,
     sctp_port: u16,
     fingerprint: String,
+    /// The name that all of our sources share (RFC 8834, section 4.9).
+    cname: String,
+    pub(crate) transceivers: Transceivers,
+    max_transceivers: usize,
+    numbers: Numbers,
+    extensions: ExtensionNumbers,
     wants_channels: bool,
     wants_restart: bool,
     /// Whether ICE has been restarted in the exchange that is pending.
@@ -103,11 +132,16 @@ pub(crate) struct Applied {
     pub(crate) remote_max_message: Option<usize>,
     pub(crate) remote_sctp_port: Option<u16>,
     pub(crate) security: Option<Security>,
+    /// What is sent and received from now on, once both sides agree.
+    pub(crate) media: Option<Vec<MediaParameters>>,
+    /// Tracks that the peer begins or ceases to send.
+    pub(crate) tracks: Vec<TrackChange>,
     pub(crate) signaling_state: Option<SignalingState>,
 }
 
 impl Negotiation {
     pub(crate) fn new(mut rng: StdRng, config: &Config) -> Self {
+        let cname = format!("{:016x}", rng.next_u64());
         Self {
             state: SignalingState::Stable,
             // RFC 8829, section 5.2.1: a 64-bit number with the highest bit 0.
@@ -118,6 +152,11 @@ impl Negotiation {
             max_message: config.channels.sctp.max_message,
             sctp_port: config.channels.sctp.local_port,
             fingerprint: config.identity.fingerprint(dtls::HashAlgorithm::Sha256).to_string(),
+            cname,
+            transceivers: Transceivers::default(),
+            max_transceivers: config.max_transceivers,
+            numbers: Numbers::default(),
+            extensions: ExtensionNumbers::default(),
             wants_channels: false,
             wants_restart: false,
             has_restarted: false,
@@ -143,6 +182,11 @@ impl Negotiation {
         std::mem::replace(&mut self.state, SignalingState::Closed) != SignalingState::Closed
     }
 
+    /// The name that all of our sources share.
+    pub(crate) fn cname(&self) -> &str {
+        &self.cname
+    }
+
     pub(crate) const fn want_channels(&mut self) {
         self.wants_channels = true;
     }
@@ -156,10 +200,27 @@ impl Negotiation {
         if self.state != SignalingState::Stable {
             return false;
         }
-        let needed = self.wants_restart || (self.wants_channels && self.channel_section().is_none());
+        let needed = self.wants_restart
+            || (self.wants_channels && self.channel_section().is_none())
+            || self.transceivers.need_negotiation(|mid| {
+                self.sections.iter().any(|section| section.is_refused() && section.mid.as_deref() == Some(mid))
+            });
         let news = needed && !self.told_needed;
         self.told_needed = needed;
         news
+    }
+
+    /// Makes a transceiver for the application.
+    pub(crate) fn add_transceiver(
+        &mut self,
+        kind: MediaKind,
+        origin: Origin,
+        options: TransceiverOptions,
+    ) -> Result<TransceiverId, Error> {
+        if self.transceivers.len() >= self.max_transceivers {
+            return Err(Error::TooManyTransceivers { limit: self.max_transceivers });
+        }
+        Ok(self.transceivers.add(&mut self.rng, kind, origin, options))
     }
 
     fn channel_section(&self) -> Option<&Section> {

@@ -2,6 +2,7 @@
 
 use sdp::{Description, Media, Setup};
 
+use crate::media::{LocalMedia, RemoteMedia, TransceiverId, Transceivers};
 use crate::transport::Security;
 use crate::{Error, IceCandidate, SdpKind, SessionDescription};
 
@@ -16,24 +17,41 @@ const DEFAULT_SCTP_PORT: u16 = 5000;
 pub(super) struct Remote {
     pub(super) description: SessionDescription,
     pub(super) lite: bool,
-    sections: Vec<RemoteSection>,
+    /// The one transport that everything goes over; none where every section is refused.
+    transport: Option<RemoteTransport>,
+    pub(super) sections: Vec<RemoteSection>,
 }
 
-struct RemoteSection {
-    section: Section,
+pub(super) struct RemoteSection {
+    pub(super) section: Section,
     /// Port 0 without `bundle-only` (RFC 9143, section 6).
-    refused: bool,
+    pub(super) refused: bool,
     channels: Option<ChannelSection>,
+    pub(super) media: Option<RemoteMedia>,
+    /// The transceiver that takes it up.
+    pub(super) transceiver: Option<TransceiverId>,
 }
 
-/// The section that carries data channels.
-pub(super) struct ChannelSection {
+impl RemoteSection {
+    const fn is_usable(&self) -> bool {
+        self.channels.is_some() || self.media.is_some()
+    }
+}
+
+/// Where the peer is, and who.
+struct RemoteTransport {
+    /// The section that it was read for.
+    index: usize,
     credentials: ice::Credentials,
     fingerprints: Vec<dtls::Fingerprint>,
     setup: Setup,
     candidates: Vec<ice::Candidate>,
     /// No candidates will follow (RFC 8838, section 8.2).
     complete: bool,
+}
+
+/// The section that carries data channels.
+pub(super) struct ChannelSection {
     pub(super) sctp_port: u16,
     pub(super) max_message: usize,
 }
@@ -55,7 +73,7 @@ impl Remote {
         let mut sections: Vec<RemoteSection> = Vec::with_capacity(parsed.media.len());
         for media in &parsed.media {
             let has_channels = sections.iter().any(|earlier| earlier.channels.is_some());
-            let section = read_section(kind, &parsed, media, has_channels)?;
+            let section = read_section(&parsed, media, has_channels);
             if let Some(mid) = &section.section.mid
                 && sections.iter().any(|earlier| earlier.section.mid.as_ref() == Some(mid))
             {
@@ -63,7 +81,8 @@ impl Remote {
             }
             sections.push(section);
         }
-        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), sections })
+        let transport = transport_of(kind, &parsed, &mut sections)?;
+        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), transport, sections })
     }
 
     pub(super) fn channels(&self) -> Option<&ChannelSection> {
@@ -71,34 +90,45 @@ impl Remote {
     }
 
     pub(super) fn credentials(&self) -> Option<&ice::Credentials> {
-        self.channels().map(|channels| &channels.credentials)
+        self.transport.as_ref().map(|transport| &transport.credentials)
     }
 
-    /// What was said about DTLS roles; a peer without data channels has no need of one.
+    /// What was said about DTLS roles; a peer that uses no section has no need of one.
     pub(super) fn setup(&self) -> Setup {
-        self.channels().map_or(Setup::Actpass, |channels| channels.setup)
+        self.transport.as_ref().map_or(Setup::Actpass, |transport| transport.setup)
     }
 
     /// What DTLS needs to know, when our role is `role`.
     pub(super) fn security(&self, role: dtls::Role) -> Option<Security> {
-        let channels = self.channels()?;
-        Some(Security { role, peer_fingerprints: channels.fingerprints.clone() })
+        let transport = self.transport.as_ref()?;
+        Some(Security { role, peer_fingerprints: transport.fingerprints.clone() })
     }
 
     /// What ICE needs to know; the credentials only where they are new.
     pub(super) fn ice(&self, new_generation: bool) -> Option<RemoteIce> {
-        let channels = self.channels()?;
+        let transport = self.transport.as_ref()?;
         Some(RemoteIce {
-            credentials: new_generation.then(|| channels.credentials.clone()),
+            credentials: new_generation.then(|| transport.credentials.clone()),
             lite: self.lite,
-            candidates: channels.candidates.clone(),
-            complete: channels.complete,
+            candidates: transport.candidates.clone(),
+            complete: transport.complete,
         })
     }
 
     /// Our answer's sections: one for each offered, in the same order (RFC 3264, section 6).
-    pub(super) fn answered_sections(&self) -> Vec<Section> {
-        self.sections.iter().map(|section| section.section.clone()).collect()
+    pub(super) fn answered_sections(&self, transceivers: &Transceivers) -> Vec<Section> {
+        let answered = self.sections.iter().map(|remote| {
+            let mut section = remote.section.clone();
+            if let (Some(media), Some(transceiver)) =
+                (&remote.media, remote.transceiver.and_then(|id| transceivers.by_id(id)))
+                && !transceiver.stopped
+                && let Some(media) = LocalMedia::answering(transceiver, media)
+            {
+                section.purpose = Purpose::Media(Box::new(media));
+            }
+            section
+        });
+        answered.collect()
     }
 
     /// The indices of the sections that the peer does not take.
@@ -115,7 +145,7 @@ impl Remote {
         }
         for (index, (theirs, ours)) in self.sections.iter().zip(agreed).enumerate() {
             // A refused section may be taken over by another one (RFC 8829, section 5.2.2).
-            if ours.purpose != Purpose::Refused && theirs.section.mid != ours.mid {
+            if !ours.is_refused() && theirs.section.mid != ours.mid {
                 let (theirs, ours) = (name(theirs.section.mid.as_ref()), name(ours.mid.as_ref()));
                 let problem = format!("media section {index} has the mid {theirs}, but {ours} is agreed for it");
                 return Err(self.unacceptable(problem));
@@ -145,7 +175,7 @@ impl Remote {
                 return Err(self.unacceptable(format!("media section {index} has the mid {theirs}, not {ours}")));
             }
         }
-        if self.channels().is_some_and(|channels| channels.setup == Setup::Actpass) {
+        if self.transport.as_ref().is_some_and(|transport| transport.setup == Setup::Actpass) {
             return Err(self.unacceptable("an answer says `a=setup:active` or `a=setup:passive`, not `actpass`".into()));
         }
         Ok(())
@@ -153,8 +183,8 @@ impl Remote {
 
     /// The certificate of a running DTLS cannot change (RFC 8842, section 5.5, asks for a new association then).
     pub(super) fn check_security(&self, running: Option<&Security>) -> Result<(), Error> {
-        match (running, self.channels()) {
-            (Some(running), Some(channels)) if !running.same_peer(&channels.fingerprints) => Err(self.unacceptable(
+        match (running, &self.transport) {
+            (Some(running), Some(transport)) if !running.same_peer(&transport.fingerprints) => Err(self.unacceptable(
                 "its fingerprint is another than that of the connection; use a new connection for a new peer".into(),
             )),
             (Some(_) | None, Some(_) | None) => Ok(()),
@@ -182,18 +212,17 @@ impl Remote {
         Err(Error::UnknownSection { section, known })
     }
 
-    /// Whether a candidate for this section is one for the data channels: its own, or one of its BUNDLE group.
-    fn is_for_channels(&self, candidate: &IceCandidate) -> bool {
+    /// Whether a candidate for this section is one for the transport: that of its own section, or of one that goes
+    /// with it.
+    fn is_for_transport(&self, candidate: &IceCandidate) -> bool {
+        let Some(transport) = &self.transport else { return false };
         let place = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
-            (Some(mid), _) => self.sections.iter().find(|section| section.section.mid.as_ref() == Some(mid)),
-            (None, Some(index)) => self.sections.get(usize::from(index)),
-            (None, None) => self.sections.first(),
+            (Some(mid), _) => self.sections.iter().position(|section| section.section.mid.as_ref() == Some(mid)),
+            (None, Some(index)) => Some(usize::from(index)),
+            (None, None) => Some(0),
         };
-        place.is_some_and(|section| {
-            section.channels.is_some()
-                || (section.section.bundled
-                    && self.sections.iter().any(|other| other.channels.is_some() && other.section.bundled))
-        })
+        let is_bundled = |index: usize| self.sections.get(index).is_some_and(|section| section.section.bundled);
+        place.is_some_and(|index| index == transport.index || (is_bundled(index) && is_bundled(transport.index)))
     }
 }
 
@@ -202,7 +231,7 @@ impl Negotiation {
     pub(crate) fn remote_candidate(&self, candidate: &IceCandidate) -> Result<Trickled, Error> {
         let Some(remote) = self.remote() else { return Ok(Trickled::Foreign) };
         remote.check_place(candidate)?;
-        if !remote.is_for_channels(candidate) {
+        if !remote.is_for_transport(candidate) {
             return Ok(Trickled::Foreign);
         }
         let parsed = match candidate.candidate.as_str() {
@@ -235,31 +264,68 @@ fn parse_candidate(text: &str) -> Result<ice::Candidate, Error> {
         .map_err(|error: ice::CandidateError| Error::Candidate { candidate: text.into(), problem: error.to_string() })
 }
 
-fn read_section(
-    kind: SdpKind,
-    description: &Description,
-    media: &Media,
-    has_channels: bool,
-) -> Result<RemoteSection, Error> {
+fn read_section(description: &Description, media: &Media, has_channels: bool) -> RemoteSection {
     let mid = media.mid().map(str::to_owned);
     let bundled = mid.as_ref().is_some_and(|mid| description.bundles().any(|bundle| bundle.mids.contains(mid)));
-    let wanted = !media.is_rejected() && !has_channels && media.is_data_channels();
-    let channels = wanted.then(|| read_channels(kind, description, media)).transpose()?;
+    let refused = media.is_rejected();
+    let channels = (!refused && !has_channels && media.is_data_channels()).then(|| read_channels(media));
     let section = Section {
         mid,
         media: media.kind().to_owned(),
         protocol: media.protocol().to_owned(),
         formats: media.formats().to_vec(),
         bundled,
+        bundle_only: false,
         purpose: if channels.is_some() { Purpose::Channels } else { Purpose::Refused },
     };
-    Ok(RemoteSection { section, refused: media.is_rejected(), channels })
+    let media = if refused { None } else { RemoteMedia::read(description, media) };
+    RemoteSection { section, refused, channels, media, transceiver: None }
 }
 
-fn read_channels(kind: SdpKind, description: &Description, media: &Media) -> Result<ChannelSection, Error> {
+fn read_channels(media: &Media) -> ChannelSection {
+    let max_message = media.max_message_size().unwrap_or(DEFAULT_MAX_MESSAGE);
+    ChannelSection {
+        sctp_port: media.sctp_port().unwrap_or(DEFAULT_SCTP_PORT),
+        max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
+    }
+}
+
+/// Reads the one transport: that of the data channels, or else of the first section that can be used. Sections that
+/// do not go with it by BUNDLE would need one of their own, and are refused.
+fn transport_of(
+    kind: SdpKind,
+    description: &Description,
+    sections: &mut [RemoteSection],
+) -> Result<Option<RemoteTransport>, Error> {
+    let has_channels = |section: &RemoteSection| section.channels.is_some();
+    let index = sections.iter().position(has_channels).or_else(|| sections.iter().position(RemoteSection::is_usable));
+    let Some((index, media)) = index.and_then(|index| Some((index, description.media.get(index)?))) else {
+        return Ok(None);
+    };
+    let group =
+        description.bundles().find(|group| media.mid().is_some_and(|mid| group.mids.iter().any(|one| one == mid)));
+    for (place, section) in sections.iter_mut().enumerate() {
+        let goes_along =
+            group.is_some_and(|group| section.section.mid.as_ref().is_some_and(|mid| group.mids.contains(mid)));
+        if place != index && !goes_along {
+            section.channels = None;
+            section.media = None;
+            section.section.purpose = Purpose::Refused;
+        }
+    }
+    read_transport(kind, description, media, index).map(Some)
+}
+
+fn read_transport(
+    kind: SdpKind,
+    description: &Description,
+    media: &Media,
+    index: usize,
+) -> Result<RemoteTransport, Error> {
+    let what = if media.is_data_channels() { "data channels" } else { media.kind() };
     let missing = |attribute: &str| Error::Unacceptable {
         kind,
-        problem: format!("the media section for data channels has no `a={attribute}`"),
+        problem: format!("the media section for {what} has no `a={attribute}`"),
     };
     // A bundled section shares the transport of the group's tagged one, whatever it says itself.
     let tagged = description.transport(media);
@@ -283,15 +349,14 @@ fn read_channels(kind: SdpKind, description: &Description, media: &Media) -> Res
         return Err(Error::Unacceptable { kind, problem });
     }
     let trickles = description.has_ice_option(media, "trickle") || description.has_ice_option(tagged, "trickle");
-    let max_message = media.max_message_size().unwrap_or(DEFAULT_MAX_MESSAGE);
-    Ok(ChannelSection {
+    let ended = description.end_of_candidates(media) || description.end_of_candidates(tagged);
+    Ok(RemoteTransport {
+        index,
         credentials,
         fingerprints: read_fingerprints(kind, description, media, tagged)?,
         setup,
         candidates,
-        complete: description.end_of_candidates(media) || !trickles,
-        sctp_port: media.sctp_port().unwrap_or(DEFAULT_SCTP_PORT),
-        max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
+        complete: ended || !trickles,
     })
 }
 

@@ -38,6 +38,7 @@ impl Negotiation {
             self.candidates.clear();
         }
         applied.ice_role = self.take_role(ice::Role::Controlling);
+        self.name_sections(&created.local.sections);
         self.pending_local = Some(created.local);
         applied.signaling_state = self.go(SignalingState::HaveLocalOffer);
         Ok(applied)
@@ -52,7 +53,7 @@ impl Negotiation {
         }
         self.pending_local = Some(created.local);
         if next == SignalingState::Stable {
-            self.commit();
+            self.commit(&mut applied);
         }
         applied.signaling_state = self.go(next);
         Ok(applied)
@@ -91,11 +92,13 @@ impl Negotiation {
     }
 
     /// An offer that meets one of ours replaces it (W3C WebRTC 1.0, section 4.4.1.5, implicit rollback).
-    fn set_remote_offer(&mut self, remote: Remote) -> Applied {
-        if self.state == SignalingState::HaveLocalOffer {
-            self.roll_back();
-        }
+    fn set_remote_offer(&mut self, mut remote: Remote) -> Applied {
         let mut applied = Applied::default();
+        if self.state == SignalingState::HaveLocalOffer {
+            applied.tracks = self.roll_back().tracks;
+        }
+        self.associate(&mut remote);
+        applied.tracks.extend(self.track_changes(&remote));
         let old = self.current_remote.as_ref().and_then(Remote::credentials);
         let is_new = old != remote.credentials();
         if is_new && old.is_some() {
@@ -111,8 +114,9 @@ impl Negotiation {
         applied
     }
 
-    fn set_remote_answer(&mut self, remote: Remote) -> Applied {
-        let mut applied = Applied::default();
+    fn set_remote_answer(&mut self, mut remote: Remote) -> Applied {
+        self.associate_answer(&mut remote);
+        let mut applied = Applied { tracks: self.track_changes(&remote), ..Applied::default() };
         if remote.lite {
             applied.ice_role = Some(ice::Role::Controlling);
         }
@@ -126,22 +130,23 @@ impl Negotiation {
         };
         self.pending_remote = Some(remote);
         if next == SignalingState::Stable {
-            self.commit();
+            self.commit(&mut applied);
         }
         applied.signaling_state = self.go(next);
         applied
     }
 
     fn apply_remote(&self, remote: &Remote, applied: &mut Applied, new_generation: bool) {
-        let Some(channels) = remote.channels() else { return };
         applied.remote_ice = remote.ice(new_generation);
+        let Some(channels) = remote.channels() else { return };
         applied.remote_max_message = Some(channels.max_message);
         applied.remote_sctp_port = Some(channels.sctp_port);
     }
 
     /// Both sides agree: what was pending is current.
-    fn commit(&mut self) {
-        let answered = if self.pending_local.as_ref().is_some_and(|local| local.kind == SdpKind::Offer) {
+    fn commit(&mut self, applied: &mut Applied) {
+        let we_offered = self.pending_local.as_ref().is_some_and(|local| local.kind == SdpKind::Offer);
+        let answered = if we_offered {
             // Our offer: a section lives if the answer kept it.
             let refused = self.pending_remote.as_ref().map(Remote::refused_sections).unwrap_or_default();
             self.pending_local.as_ref().map(|local| local.without(&refused))
@@ -159,6 +164,9 @@ impl Negotiation {
         self.created_offer = None;
         self.created_answer = None;
         self.told_needed = false;
+        let (media, tracks) = self.agree(we_offered);
+        applied.media = Some(media);
+        applied.tracks.extend(tracks);
     }
 
     fn roll_back(&mut self) -> Applied {
@@ -171,7 +179,8 @@ impl Negotiation {
         self.created_offer = None;
         self.created_answer = None;
         self.told_needed = false;
-        Applied { signaling_state: self.go(SignalingState::Stable), ..Applied::default() }
+        let tracks = self.dissociate();
+        Applied { tracks, signaling_state: self.go(SignalingState::Stable), ..Applied::default() }
     }
 
     /// The role of the first exchange stays (RFC 8445, section 6.1.1); conflicts are ICE's to repair.

@@ -54,6 +54,6 @@ impl Session {
         if !self.channels.is_over() {
             self.channels.abort(now);
         }
-        self.update_connection_state();
+        self.update_states();
     }
 }

@@ -2,6 +2,7 @@
 
 mod channels;
 mod ending;
+mod media;
 mod signaling;
 
 use std::collections::VecDeque;
@@ -12,10 +13,12 @@ use datachannel::{Channels, sctp};
 use ice::Route;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rtp::NtpTime;
 
+use crate::media::{Engine, MediaConfig};
 use crate::negotiation::Negotiation;
-use crate::transport::{Heard, Transport};
-use crate::{Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, SignalingState, Stats};
+use crate::transport::{Heard, MediaProtocol, Transport};
+use crate::{Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidate, SctpState, SignalingState, Stats};
 
 /// One peer connection without I/O.
 ///
@@ -25,6 +28,9 @@ use crate::{Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidat
 /// - Addresses: [`add_host`](Self::add_host), [`remove_host`](Self::remove_host),
 ///   [`add_stun_server`](Self::add_stun_server), [`end_of_hosts`](Self::end_of_hosts),
 ///   [`handle_resolved`](Self::handle_resolved).
+/// - Media: [`add_track`](Self::add_track), [`add_transceiver`](Self::add_transceiver),
+///   [`transceivers`](Self::transceivers), [`remove_track`](Self::remove_track),
+///   [`stop_transceiver`](Self::stop_transceiver).
 /// - Data channels: [`open_channel`](Self::open_channel), [`send`](Self::send), [`read`](Self::read),
 ///   [`close_channel`](Self::close_channel).
 /// - The network and the clock: [`handle_datagram`](Self::handle_datagram),
@@ -35,6 +41,12 @@ pub struct Session {
     negotiation: Negotiation,
     transport: Transport,
     channels: Channels,
+    /// Audio and video; made with the first section that carries any.
+    media: Option<Box<Engine>>,
+    media_config: MediaConfig,
+    /// When this session began, and what an NTP clock showed then.
+    began: (Instant, NtpTime),
+    media_seed: [u8; 32],
     life: Life,
     /// What happened, but for channels, which keep their own until they are asked for.
     events: VecDeque<Event>,
@@ -42,6 +54,9 @@ pub struct Session {
     last_events: VecDeque<Event>,
     events_limit: usize,
     connection_state: ConnectionState,
+    dtls_state: DtlsState,
+    /// Nothing before data channels are negotiated.
+    sctp_state: Option<SctpState>,
     /// The path that SCTP was told of, if ICE has one that works.
     path: Option<Route>,
     close_timeout: Duration,
@@ -77,11 +92,17 @@ impl Session {
             negotiation: Negotiation::new(StdRng::from_seed(child(&mut rng)), &config),
             transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
             channels: Channels::new(channels, now, child(&mut rng)),
+            media: None,
+            media_config: config.media.clone(),
+            began: (now, NtpTime::from_unix(config.unix_time)),
+            media_seed: child(&mut rng),
             life: Life::Open,
             events: VecDeque::new(),
             last_events: VecDeque::new(),
             events_limit: config.max_events.max(1),
             connection_state: ConnectionState::New,
+            dtls_state: DtlsState::New,
+            sctp_state: None,
             path: None,
             close_timeout: config.close_timeout,
             early_candidates: Vec::new(),
@@ -126,12 +147,19 @@ impl Session {
             return;
         }
         let (channels, is_agreed) = (&mut self.channels, self.negotiation.has_channels());
-        self.transport.handle_datagram(now, local, remote, datagram, |plaintext| {
+        let media = self.transport.handle_datagram(now, local, remote, datagram, |plaintext| {
             // Until both sides want it there is no SCTP here. A peer that is ahead of us says its INIT again.
             if is_agreed {
                 channels.handle_datagram(now, plaintext);
             }
         });
+        match (media, &mut self.media) {
+            // Nothing but media can follow from media.
+            (Some(MediaProtocol::Rtp), Some(engine)) => return engine.handle_rtp(now, datagram),
+            (Some(MediaProtocol::Rtcp), Some(engine)) => return engine.handle_rtcp(now, datagram),
+            (Some(_), None) => return self.transport.count_unknown(),
+            (None, _) => {}
+        }
         self.react(now);
     }
 
@@ -142,6 +170,10 @@ impl Session {
         }
         self.transport.handle_timeout(now);
         self.channels.handle_timeout(now);
+        if let Some(engine) = &mut self.media {
+            engine.set_rtt(self.transport.rtt());
+            engine.handle_timeout(now);
+        }
         if let Life::Draining { deadline } = self.life
             && now >= deadline
         {
@@ -153,14 +185,15 @@ impl Session {
 
     /// Appends one datagram to `buf` and says which socket it leaves from and where it goes.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Route> {
-        let channels = &mut self.channels;
-        let route = self.transport.poll_transmit(now, buf, |buf| channels.poll_transmit(now, buf));
+        let (channels, media) = (&mut self.channels, &mut self.media);
+        let append_media = |buf: &mut Vec<u8>| media.as_mut().is_some_and(|engine| engine.poll_transmit(now, buf));
+        let route = self.transport.poll_transmit(now, buf, append_media, |buf| channels.poll_transmit(now, buf));
         if route.is_some() || self.life != Life::Closed {
             return route;
         }
         // SCTP has had its last words; now those of DTLS.
         self.transport.close_dtls(now);
-        self.transport.poll_transmit(now, buf, |_| false)
+        self.transport.poll_transmit(now, buf, |_| false, |_| false)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -170,13 +203,15 @@ impl Session {
             Life::Draining { deadline } => Some(deadline),
             Life::Open => None,
         };
-        [self.transport.poll_timeout(), self.channels.poll_timeout(), close].into_iter().flatten().min()
+        let media = self.media.as_ref().and_then(|engine| engine.poll_timeout());
+        [self.transport.poll_timeout(), self.channels.poll_timeout(), media, close].into_iter().flatten().min()
     }
 
     /// What happened. Channels come after what was decided beneath them, and before the last state.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events
             .pop_front()
+            .or_else(|| self.poll_media_event())
             .or_else(|| self.channels.poll_event().map(Event::Channel))
             .or_else(|| self.last_events.pop_front())
     }
@@ -201,6 +236,16 @@ impl Session {
         self.connection_state
     }
 
+    /// How far DTLS is.
+    pub const fn dtls_state(&self) -> DtlsState {
+        self.dtls_state
+    }
+
+    /// How far SCTP is; nothing before both sides want data channels.
+    pub const fn sctp_state(&self) -> Option<SctpState> {
+        self.sctp_state
+    }
+
     /// What was counted and measured.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -208,6 +253,7 @@ impl Session {
             ice: self.transport.ice.stats(),
             dtls: self.transport.dtls().map(dtls::Connection::stats),
             channels: self.channels.stats(),
+            media: self.media.as_ref().map(|engine| engine.stats()).unwrap_or_default(),
             rtt: self.transport.rtt(),
         }
     }
@@ -239,7 +285,7 @@ impl Session {
         {
             self.say_goodbye(now);
         }
-        self.update_connection_state();
+        self.update_states();
     }
 
     /// Tells SCTP when the path is lost, lest it takes the peer for dead, and when there is one again, lest it waits for
@@ -260,7 +306,10 @@ impl Session {
         match heard {
             Heard::Ice(event) => self.hear_ice(*event),
             Heard::Connecting => {}
-            Heard::Connected => self.start_channels(now),
+            Heard::Connected => {
+                self.start_channels(now);
+                self.give_media_keys(now);
+            }
             Heard::Ended(error) => {
                 tracing::debug!(%error, "DTLS ended");
                 self.end(now, Ended::Dtls(error));
@@ -293,6 +342,33 @@ impl Session {
         }
     }
 
+    /// DTLS and SCTP as the W3C interface shows them, then what follows for the whole.
+    fn update_states(&mut self) {
+        let dtls = self.transport.dtls_state();
+        if std::mem::replace(&mut self.dtls_state, dtls) != dtls {
+            self.tell_in_time(Event::DtlsState(dtls));
+        }
+        let sctp = match (self.channels.is_over(), self.channels.is_connected()) {
+            (true, _) => self.sctp_state.map(|_| SctpState::Closed),
+            (false, true) => Some(SctpState::Connected),
+            (false, false) => self.negotiation.has_channels().then_some(SctpState::Connecting).or(self.sctp_state),
+        };
+        if let Some(state) = sctp
+            && self.sctp_state.replace(state) != sctp
+        {
+            self.tell_in_time(Event::SctpState(state));
+        }
+        self.update_connection_state();
+    }
+
+    /// At the end states come after the last events of channels.
+    fn tell_in_time(&mut self, event: Event) {
+        match self.life {
+            Life::Closed => self.last_events.push_back(event),
+            Life::Open | Life::Draining { .. } => self.tell(event),
+        }
+    }
+
     fn update_connection_state(&mut self) {
         let state = match self.life {
             Life::Closed if self.transport.dtls_state() != DtlsState::Failed => ConnectionState::Closed,
@@ -303,10 +379,7 @@ impl Session {
         if self.connection_state != state {
             tracing::debug!(%state, "connection state");
             self.connection_state = state;
-            match self.life {
-                Life::Closed => self.last_events.push_back(Event::ConnectionState(state)),
-                Life::Open | Life::Draining { .. } => self.tell(Event::ConnectionState(state)),
-            }
+            self.tell_in_time(Event::ConnectionState(state));
         }
     }
 }

@@ -72,6 +72,10 @@ impl Session {
         if let Some(state) = applied.signaling_state {
             self.tell(Event::SignalingState(state));
         }
+        self.tell_tracks(applied.tracks);
+        if let Some(media) = applied.media {
+            self.configure_media(now, media);
+        }
         self.react(now);
         self.check_negotiation_needed();
     }

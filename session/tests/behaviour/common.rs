@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use sim::{Link, Network, Node, NodeId};
 use visavis_session::datachannel::{self, ChannelId, Message};
 use visavis_session::dtls::Identity;
-use visavis_session::{Config, ConnectionState, Event, OfferOptions, Session, SessionDescription};
+use visavis_session::{
+    Config, ConnectionState, Event, OfferOptions, ReceivedFrame, Session, SessionDescription, TransceiverId,
+};
 
 /// Long enough for any handshake that can succeed at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) open: Vec<ChannelId>,
     pub(crate) closed: Vec<ChannelId>,
     pub(crate) received: HashMap<ChannelId, Vec<Message>>,
+    /// Frames that transceivers received.
+    pub(crate) frames: HashMap<TransceiverId, Vec<ReceivedFrame>>,
 }
 
 impl Host {
@@ -38,6 +42,7 @@ impl Host {
             open: Vec::new(),
             closed: Vec::new(),
             received: HashMap::new(),
+            frames: HashMap::new(),
         }
     }
 
@@ -58,6 +63,11 @@ impl Host {
                     | datachannel::Event::Closing(_)
                     | datachannel::Event::Error(..)
                     | datachannel::Event::Disconnected(_) => {}
+                }
+            }
+            if let Event::MediaReadable(id) = &event {
+                while let Some(frame) = self.session.read_frame(now, *id) {
+                    self.frames.entry(*id).or_default().push(frame);
                 }
             }
             self.events.push(event);

@@ -6,7 +6,11 @@ mod common;
 #[cfg(test)]
 mod descriptions;
 mod exchange;
+#[cfg(test)]
+mod frames;
 mod hostile;
+#[cfg(test)]
+mod media;
 mod negotiation;
 mod paths;
 mod restart;

@@ -67,8 +67,8 @@ fn a_pair_of_nats_that_cannot_be_crossed_fails_and_says_so() {
             println!("{one} to {other}");
             let mut world = world(number as u64, [first, second]);
             world.signal(Signalling::Complete, |_| {});
-            // The answerer cannot tell an offerer whom nobody has handed the answer, and waits ten minutes for it.
-            world.expect("failure", Duration::from_secs(720), |peer| {
+            // The answerer cannot tell an offerer whom nobody has handed the answer, and waits two minutes for it.
+            world.expect("failure", Duration::from_secs(240), |peer| {
                 peer.session.connection_state() == ConnectionState::Failed
             });
             for number in [0, 1] {

@@ -1,0 +1,381 @@
+//! The streams of a session: what becomes of packets between the transport and the application.
+//!
+//! An engine comes to be with the first transceiver, so a session of data alone has none. Each media section is a
+//! [`Section`] with the streams that it sends and receives; packets find their stream by their source, and a new source
+//! finds its section by the header extensions (RFC 8843, section 9.2).
+
+mod bandwidth;
+mod inbound;
+mod outbound;
+mod rtcp;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rtp::NtpTime;
+use rtp::packet::{Extension, ExtensionMap};
+
+use super::frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
+use super::{Codec, MediaKind, MediaParameters, PayloadType, TransceiverId};
+use bandwidth::Bandwidth;
+use inbound::Inbound;
+use outbound::Outbound;
+use rtcp::Reports;
+
+/// Bounds and defaults of media.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MediaConfig {
+    /// The largest RTP payload, in bytes: what is left of the session's MTU for it.
+    pub max_payload: usize,
+    /// How many sources of the peer one media section may have, layers and retransmissions apart.
+    pub max_sources: usize,
+    /// How long a gap may hold up the video behind it.
+    pub max_video_wait: Duration,
+    /// How long a gap may hold up the sound behind it.
+    pub max_audio_wait: Duration,
+    /// How many packets of a stream wait for those missing before them.
+    pub max_buffered_packets: usize,
+    /// How many packets wait for a transceiver that forwards packets before the oldest give way.
+    pub max_waiting_packets: usize,
+    /// How many packets of a stream wait to be sent.
+    pub max_queued_packets: usize,
+    /// How many packets of a stream are kept to be sent again.
+    pub history: usize,
+    /// The estimate of the bandwidth before anything was measured, in bits per second.
+    pub start_bitrate: u64,
+    /// The least that is ever estimated, in bits per second.
+    pub min_bitrate: u64,
+    /// The most that is ever estimated, in bits per second.
+    pub max_bitrate: u64,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self {
+            max_payload: 1100,
+            max_sources: 16,
+            max_video_wait: Duration::from_millis(500),
+            max_audio_wait: Duration::from_millis(120),
+            max_buffered_packets: 2048,
+            max_waiting_packets: 512,
+            max_queued_packets: 2048,
+            history: 2048,
+            start_bitrate: 500_000,
+            min_bitrate: 30_000,
+            max_bitrate: 30_000_000,
+        }
+    }
+}
+
+/// How a transceiver hands out what it receives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// Whole frames in order.
+    #[default]
+    Frames,
+    /// Packets as they arrive, those that were sent again among them.
+    Packets,
+}
+
+/// What the application is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Readable(TransceiverId),
+    KeyframeRequested(TransceiverId, Option<String>),
+    Bandwidth(u64),
+}
+
+/// What is agreed for one transceiver, and its streams.
+struct Section {
+    parameters: MediaParameters,
+    map: ExtensionMap,
+    codecs: Vec<(u8, Arc<Codec>)>,
+    outbound: Vec<Outbound>,
+    inbound: Vec<Inbound>,
+    door: Door,
+    packets: VecDeque<ReceivedPacket>,
+    was_told_readable: bool,
+}
+
+/// Which stream a source of the peer belongs to.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    transceiver: TransceiverId,
+    /// The source of the stream itself, where this one only repairs it.
+    stream: u32,
+    is_rtx: bool,
+}
+
+/// All media of one session.
+pub(crate) struct Engine {
+    config: MediaConfig,
+    rng: StdRng,
+    /// When the session began, and what an NTP clock showed then.
+    began: (Instant, NtpTime),
+    cname: String,
+    keys: Option<Box<Keys>>,
+    sections: Vec<Section>,
+    /// The section that sent last.
+    turn: usize,
+    places: HashMap<u32, Place>,
+    bandwidth: Bandwidth,
+    reports: Reports,
+    told: VecDeque<Told>,
+    rtt: Option<Duration>,
+    stats: MediaStats,
+}
+
+struct Keys {
+    outbound: srtp::Outbound,
+    inbound: srtp::Inbound,
+}
+
+/// What was counted of media as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MediaStats {
+    /// Packets of RTP and RTCP that were not authentic, came twice, or came before there were keys.
+    pub unprotected_dropped: u64,
+    /// Packets that make no sense.
+    pub malformed_dropped: u64,
+    /// Packets that belong to nothing that was agreed.
+    pub unknown_dropped: u64,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: MediaConfig,
+        now: Instant,
+        began: (Instant, NtpTime),
+        cname: String,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        Self {
+            bandwidth: Bandwidth::new(&config, now),
+            reports: Reports::new(rng.next_u32()),
+            config,
+            rng,
+            began,
+            cname,
+            keys: None,
+            sections: Vec::new(),
+            turn: 0,
+            places: HashMap::new(),
+            told: VecDeque::new(),
+            rtt: None,
+            stats: MediaStats::default(),
+        }
+    }
+
+    /// DTLS has agreed on keys.
+    pub(crate) fn set_keys(&mut self, (profile, material, role): (dtls::SrtpProfile, Vec<u8>, dtls::Role)) {
+        let is_client = role == dtls::Role::Client;
+        let Some(profile) = srtp::Profile::from_id(profile.id()) else { return };
+        if let Some((outbound, inbound)) = srtp::Session::from_exporter(profile, &material, is_client) {
+            self.keys = Some(Box::new(Keys { outbound, inbound }));
+        }
+    }
+
+    pub(crate) const fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Both sides agree on what each section sends and receives.
+    pub(crate) fn configure(&mut self, now: Instant, all: Vec<MediaParameters>) {
+        let mut old = std::mem::take(&mut self.sections);
+        for parameters in all {
+            let known = old.iter().position(|section| section.parameters.transceiver == parameters.transceiver);
+            let mut section = match known {
+                Some(index) => old.swap_remove(index),
+                None => Section::new(parameters.clone()),
+            };
+            section.set_parameters(parameters);
+            section.configure_outbound(now, &self.config, &mut self.rng);
+            section.configure_inbound();
+            self.sections.push(section);
+        }
+        self.route();
+        self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
+        self.reports.set_in_use(now, !self.sections.is_empty());
+    }
+
+    /// Rebuilds what packets are routed by.
+    fn route(&mut self) {
+        self.places.clear();
+        for section in &self.sections {
+            let transceiver = section.parameters.transceiver;
+            for stream in &section.inbound {
+                self.places.insert(stream.ssrc, Place { transceiver, stream: stream.ssrc, is_rtx: false });
+                if let Some(rtx) = stream.rtx_ssrc {
+                    self.places.insert(rtx, Place { transceiver, stream: stream.ssrc, is_rtx: true });
+                }
+            }
+        }
+    }
+
+    fn section_mut(&mut self, id: TransceiverId) -> Option<&mut Section> {
+        self.sections.iter_mut().find(|section| section.parameters.transceiver == id)
+    }
+
+    /// What an NTP clock that agrees with ours shows now.
+    fn ntp(&self, now: Instant) -> NtpTime {
+        self.began.1.plus(now.saturating_duration_since(self.began.0))
+    }
+
+    pub(crate) fn send_frame(&mut self, now: Instant, id: TransceiverId, frame: &Frame) -> Result<(), FrameError> {
+        let has_keys = self.has_keys();
+        let section = self.section_mut(id).ok_or(FrameError::NotReady)?;
+        if section.outbound.is_empty() || !has_keys {
+            return Err(FrameError::NotReady);
+        }
+        let no_layer = || FrameError::NoLayer { rid: frame.rid.clone() };
+        let stream = section.outbound.iter_mut().find(|stream| stream.rid == frame.rid).ok_or_else(no_layer)?;
+        stream.send_frame(now, frame)
+    }
+
+    pub(crate) fn set_door(&mut self, id: TransceiverId, door: Door) {
+        if let Some(section) = self.section_mut(id) {
+            section.door = door;
+            section.packets.clear();
+        }
+    }
+
+    pub(crate) fn read_frame(&mut self, now: Instant, id: TransceiverId) -> Option<ReceivedFrame> {
+        let section = self.section_mut(id)?;
+        let frame = section.inbound.iter_mut().find_map(|stream| stream.read(now));
+        section.was_told_readable = frame.is_some();
+        frame
+    }
+
+    pub(crate) fn read_packet(&mut self, id: TransceiverId) -> Option<ReceivedPacket> {
+        let section = self.section_mut(id)?;
+        let packet = section.packets.pop_front();
+        section.was_told_readable = packet.is_some();
+        packet
+    }
+
+    /// Asks the peer for a frame that a decoder can begin with.
+    pub(crate) fn request_keyframe(&mut self, now: Instant, id: TransceiverId, rid: Option<&str>) {
+        if let Some(section) = self.section_mut(id) {
+            let of_layer = |stream: &&mut Inbound| rid.is_none() || stream.rid.as_deref() == rid;
+            section.inbound.iter_mut().filter(of_layer).for_each(|stream| stream.request_keyframe(now));
+        }
+    }
+
+    pub(crate) fn set_rtt(&mut self, rtt: Option<Duration>) {
+        if rtt == self.rtt {
+            return;
+        }
+        self.rtt = rtt;
+        let Some(rtt) = rtt else { return };
+        for section in &mut self.sections {
+            section.inbound.iter_mut().for_each(|stream| stream.set_rtt(rtt));
+            section.outbound.iter_mut().for_each(|stream| stream.sender.set_rtt(rtt));
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        for section in &mut self.sections {
+            section.inbound.iter_mut().for_each(|stream| stream.handle_timeout(now));
+            section.tell_readable(&mut self.told);
+        }
+        self.bandwidth.handle_timeout(now);
+        self.tell_bandwidth();
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.keys.as_ref()?;
+        let streams = self.sections.iter().flat_map(|section| &section.inbound).filter_map(Inbound::poll_timeout);
+        let has_queued = self.sections.iter().flat_map(|section| &section.outbound).any(Outbound::has_queued);
+        let others = [self.reports.poll_timeout(), self.bandwidth.poll_timeout(has_queued)];
+        streams.chain(others.into_iter().flatten()).min()
+    }
+
+    pub(crate) fn poll_told(&mut self) -> Option<Told> {
+        self.told.pop_front()
+    }
+
+    fn tell(&mut self, told: Told) {
+        if self.told.len() < MAX_TOLD && !self.told.contains(&told) {
+            self.told.push_back(told);
+        }
+    }
+
+    fn tell_bandwidth(&mut self) {
+        if let Some(estimate) = self.bandwidth.take_news() {
+            self.told.retain(|told| !matches!(told, Told::Bandwidth(_)));
+            self.tell(Told::Bandwidth(estimate));
+        }
+    }
+
+    /// What may be sent now, in bits per second.
+    pub(crate) fn estimate(&self) -> u64 {
+        self.bandwidth.estimate()
+    }
+
+    pub(crate) const fn stats(&self) -> MediaStats {
+        self.stats
+    }
+}
+
+/// Each transceiver is told of at most once at a time, so only a crowd of layers comes near this.
+const MAX_TOLD: usize = 1024;
+
+impl Section {
+    fn new(parameters: MediaParameters) -> Self {
+        Self {
+            parameters,
+            map: ExtensionMap::default(),
+            codecs: Vec::new(),
+            outbound: Vec::new(),
+            inbound: Vec::new(),
+            door: Door::default(),
+            packets: VecDeque::new(),
+            was_told_readable: false,
+        }
+    }
+
+    fn set_parameters(&mut self, parameters: MediaParameters) {
+        self.map = ExtensionMap::default();
+        for (id, uri) in &parameters.extensions {
+            if let (Ok(id), Some(extension)) = (u8::try_from(*id), Extension::from_uri(uri)) {
+                self.map.insert(id, extension);
+            }
+        }
+        let types = parameters.receive.iter().flat_map(|receive| &receive.types);
+        self.codecs = types.map(|one| (one.number, Arc::new(one.codec.clone()))).collect();
+        self.parameters = parameters;
+    }
+
+    const fn is_audio(&self) -> bool {
+        matches!(self.parameters.kind, MediaKind::Audio)
+    }
+
+    /// The payload type that is sent under this number, itself or again.
+    fn received_type(&self, number: u8) -> Option<&PayloadType> {
+        let types = self.parameters.receive.iter().flat_map(|receive| &receive.types);
+        types.into_iter().find(|one| one.number == number || one.rtx == Some(number))
+    }
+
+    fn has_transport_feedback(&self) -> bool {
+        let sends = self.parameters.send.iter().flat_map(|send| &send.types);
+        let wants = sends.flat_map(|one| &one.feedback).any(|kind| kind == "transport-cc");
+        wants && self.map.id(Extension::TransportSequence).is_some()
+    }
+
+    fn tell_readable(&mut self, told: &mut VecDeque<Told>) {
+        let is_readable = match self.door {
+            Door::Frames => self.inbound.iter().any(Inbound::has_frame),
+            Door::Packets => !self.packets.is_empty(),
+        };
+        if is_readable && !self.was_told_readable && told.len() < MAX_TOLD {
+            self.was_told_readable = true;
+            told.push_back(Told::Readable(self.parameters.transceiver));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Reports and requests, both ways (RFC 3550, section 6; RFC 4585).
+
+use std::time::{Duration, Instant};
+
+use rtp::receive::Feedback;
+use rtp::rtcp::{
+    self, Dlrr, ExtendedBlock, ExtendedReport, ReceiverReport, ReportBlock, SenderReport, SourceDescription,
+};
+use rtp::{NtpTime, compact_duration};
+
+use super::inbound::Inbound;
+use super::{Engine, Section, Told};
+
+/// How often reports are sent. RFC 3550 scales it with the number of members; here there are two.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// As many bytes of requests as go into one datagram.
+const MAX_COMPOUND: usize = 1000;
+
+/// When reports are due, and what they name.
+pub(super) struct Reports {
+    /// The source of our reports while nothing is sent.
+    ssrc: u32,
+    next: Option<Instant>,
+    /// The last reference time that the peer asked to be told back, and when it came (RFC 3611, section 4.4).
+    reference: Option<(u32, NtpTime, Instant)>,
+}
+
+impl Reports {
+    pub(super) const fn new(ssrc: u32) -> Self {
+        Self { ssrc, next: None, reference: None }
+    }
+
+    /// The first report is due soon, so that the peer can measure the round trip early.
+    pub(super) fn set_in_use(&mut self, now: Instant, is_in_use: bool) {
+        self.next = is_in_use.then(|| self.next.unwrap_or(now + INTERVAL / 10));
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+}
+
+impl Engine {
+    /// A packet of RTCP arrived. It is unprotected in place.
+    pub(crate) fn handle_rtcp(&mut self, now: Instant, datagram: &mut [u8]) {
+        let Some(plain) = self.keys.as_mut().and_then(|keys| keys.inbound.unprotect_rtcp(datagram)) else {
+            self.stats.unprotected_dropped += 1;
+            return;
+        };
+        for packet in rtcp::packets(plain) {
+            match packet {
+                Ok(packet) => self.handle_rtcp_packet(now, &packet),
+                Err(_) => self.stats.malformed_dropped += 1,
+            }
+        }
+        self.tell_bandwidth();
+    }
+
+    fn handle_rtcp_packet(&mut self, now: Instant, packet: &rtcp::Packet<'_>) {
+        match packet {
+            rtcp::Packet::SenderReport(report) => {
+                if let Some(stream) = self.inbound_mut(report.ssrc) {
+                    stream.handle_sender_report(now, report.ssrc, &report.info);
+                }
+                report.blocks.iter().for_each(|block| self.handle_block(now, &block));
+            }
+            rtcp::Packet::ReceiverReport(report) => {
+                report.blocks.iter().for_each(|block| self.handle_block(now, &block));
+            }
+            rtcp::Packet::Goodbye(goodbye) => {
+                for ssrc in goodbye.ssrcs.iter() {
+                    tracing::debug!(ssrc, "the peer ended a source");
+                }
+            }
+            rtcp::Packet::Nack(nack) => {
+                if let Some(stream) = self.outbound_mut(nack.media_ssrc) {
+                    stream.sender.handle_nack(now, nack.sequences());
+                }
+            }
+            rtcp::Packet::PictureLoss(loss) => self.handle_keyframe_request(now, loss.media_ssrc, None),
+            rtcp::Packet::FullIntraRequest(request) => {
+                for entry in request.entries.iter() {
+                    self.handle_keyframe_request(now, entry.ssrc, Some(entry.sequence));
+                }
+            }
+            rtcp::Packet::Remb(remb) => self.bandwidth.handle_remb(now, remb.bitrate),
+            rtcp::Packet::TransportFeedback(body) => {
+                if !self.bandwidth.handle_feedback(now, body) {
+                    self.stats.malformed_dropped += 1;
+                }
+            }
+            rtcp::Packet::ExtendedReport(report) => self.handle_extended(now, report),
+            rtcp::Packet::SourceDescription(_)
+            | rtcp::Packet::Application(_)
+            | rtcp::Packet::CongestionFeedback(_)
+            | rtcp::Packet::Unknown(_) => {}
+        }
+    }
+
+    fn inbound_mut(&mut self, ssrc: u32) -> Option<&mut Inbound> {
+        self.sections.iter_mut().flat_map(|section| &mut section.inbound).find(|stream| stream.ssrc == ssrc)
+    }
+
+    fn outbound_mut(&mut self, ssrc: u32) -> Option<&mut super::outbound::Outbound> {
+        self.sections.iter_mut().flat_map(|section| &mut section.outbound).find(|stream| stream.ssrc == ssrc)
+    }
+
+    fn handle_block(&mut self, now: Instant, block: &ReportBlock) {
+        let ntp = self.ntp(now);
+        if let Some(stream) = self.outbound_mut(block.ssrc) {
+            let round_trip = stream.sender.handle_report(now, block, ntp);
+            self.bandwidth.handle_report(now, block.fraction_lost, round_trip);
+        }
+    }
+
+    fn handle_keyframe_request(&mut self, now: Instant, ssrc: u32, sequence: Option<u8>) {
+        let streams = self.sections.iter_mut().flat_map(|section| {
+            let id = section.parameters.transceiver;
+            section.outbound.iter_mut().map(move |stream| (id, stream))
+        });
+        let Some((id, stream)) = streams.into_iter().find(|(_, stream)| stream.ssrc == ssrc) else { return };
+        stream.sender.handle_key_frame_request(now, sequence);
+        if stream.sender.poll_event().is_some() {
+            let rid = stream.rid.clone();
+            self.tell(Told::KeyframeRequested(id, rid));
+        }
+    }
+
+    fn handle_extended(&mut self, now: Instant, report: &ExtendedReport<'_>) {
+        for block in report.blocks() {
+            if let ExtendedBlock::ReferenceTime(reference) = block {
+                self.reports.reference = Some((report.ssrc, reference, now));
+            }
+        }
+    }
+
+    /// Appends one protected datagram of RTCP, if anything is to be said.
+    pub(super) fn transmit_rtcp(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        let start = buf.len();
+        if self.reports.next.is_some_and(|next| next <= now) {
+            self.reports.next = Some(now + INTERVAL);
+            self.write_reports(now, buf);
+        }
+        self.write_feedback(now, start, buf);
+        if buf.len() == start {
+            return false;
+        }
+        let is_protected = self.keys.as_mut().is_some_and(|keys| keys.outbound.protect_rtcp(buf, start).is_ok());
+        if !is_protected {
+            buf.truncate(start);
+        }
+        is_protected
+    }
+
+    /// The source that speaks in our packets: one that is sent, if there is one.
+    fn own_ssrc(&self) -> u32 {
+        let mut streams = self.sections.iter().flat_map(|section| &section.outbound);
+        streams.next().map_or(self.reports.ssrc, |stream| stream.ssrc)
+    }
+
+    /// What is sent and what is received, as a compound (RFC 3550, section 6.1).
+    fn write_reports(&mut self, now: Instant, buf: &mut Vec<u8>) {
+        let (ntp, own) = (self.ntp(now), self.own_ssrc());
+        let received = self.sections.iter_mut().flat_map(|section| &mut section.inbound);
+        let receivers = received.filter_map(Inbound::receiver_mut);
+        let reports = receivers.flat_map(|receiver| [Some(receiver.report(now)), receiver.report_rtx(now)]);
+        let blocks: Vec<ReportBlock> = reports.flatten().collect();
+        let mut rest = blocks.as_slice();
+        let mut has_spoken = false;
+        for stream in self.sections.iter().flat_map(|section| &section.outbound) {
+            let Some(info) = stream.sender.sender_info(now, ntp) else { continue };
+            SenderReport::write(stream.ssrc, &info, std::mem::take(&mut rest).iter().copied(), buf);
+            has_spoken = true;
+        }
+        if !has_spoken {
+            ReceiverReport::write(own, blocks.iter().copied(), buf);
+        }
+        if let Some((ssrc, reference, at)) = self.reports.reference.take() {
+            let delay_since_last_receiver_report = compact_duration(now.saturating_duration_since(at));
+            let answer = Dlrr { ssrc, last_receiver_report: reference.compact(), delay_since_last_receiver_report };
+            ExtendedReport::write_dlrr(own, [answer], buf);
+        }
+        SourceDescription::write_cname(own, &self.cname, buf);
+    }
+
+    /// Requests for what is missing, and arrivals; reduced size, without a report in front (RFC 5506).
+    fn write_feedback(&mut self, now: Instant, start: usize, buf: &mut Vec<u8>) {
+        let own = self.own_ssrc();
+        for section in &mut self.sections {
+            let fir_only = !section.understands("nack pli") && section.understands("ccm fir");
+            for stream in &mut section.inbound {
+                let ssrc = stream.ssrc;
+                let mut fir_sequence = stream.fir_sequence;
+                let Some(receiver) = stream.receiver_mut() else { continue };
+                while buf.len() - start < MAX_COMPOUND {
+                    match receiver.poll_feedback(now) {
+                        Some(Feedback::Nack(lost)) => rtcp::Nack::write(own, ssrc, lost.iter().copied(), buf),
+                        Some(Feedback::KeyframeRequest) if fir_only => {
+                            fir_sequence = fir_sequence.wrapping_add(1);
+                            rtcp::FullIntraRequest::write(own, [rtcp::FirEntry { ssrc, sequence: fir_sequence }], buf);
+                        }
+                        Some(Feedback::KeyframeRequest) => {
+                            rtcp::PictureLoss { sender_ssrc: own, media_ssrc: ssrc }.encode(buf);
+                        }
+                        None => break,
+                    }
+                }
+                stream.fir_sequence = fir_sequence;
+            }
+        }
+        // One that is long fills a datagram by itself.
+        if buf.len() - start < MAX_COMPOUND / 4 {
+            self.bandwidth.write_feedback(now, own, buf);
+        }
+    }
+}
+
+impl Section {
+    /// Whether the peer said that it understands this kind of feedback.
+    fn understands(&self, kind: &str) -> bool {
+        let types = self.parameters.receive.iter().flat_map(|receive| &receive.types);
+        types.into_iter().any(|one| one.feedback.iter().any(|one| one == kind))
+    }
+}
