@@ -53,6 +53,7 @@ const peer = {
   candidates: new Queue(),
   channels: new Map(), // by label: { channel, messages: Queue, opened, closed, errors }
   arrivals: new Queue(), // labels of the channels that the other side opened
+  tracks: [], // what the other side sends: { track, streams, element }
   states: [], // every state the connection went through
   jobs: new Map(), // what `start` began and `join` awaits
 
@@ -65,7 +66,18 @@ const peer = {
       peer.watch(channel);
       peer.arrivals.push(channel.label);
     };
+    connection.ontrack = ({ track, streams }) => peer.show(track, streams);
     peer.connection = connection;
+    return true;
+  },
+
+  // A new connection that sends the tracks of the one before.
+  renew() {
+    const tracks = peer.connection.getSenders().map(({ track }) => track);
+    peer.connection.close();
+    for (const { element } of peer.tracks.splice(0)) element.remove();
+    peer.create(null);
+    for (const track of tracks) if (track) peer.connection.addTrack(track, new MediaStream([track]));
     return true;
   },
 
@@ -154,8 +166,10 @@ const peer = {
     if (letters !== undefined) return "a".repeat(letters);
     return pattern(binary, seed);
   },
-  send(label, ...messages) {
-    const { channel } = peer.entry(label);
+  // The other side may use a channel before it is open here.
+  async send(label, ...messages) {
+    const { channel, opened } = peer.entry(label);
+    await opened;
     for (const message of messages) channel.send(peer.message(message));
     return channel.bufferedAmount;
   },
@@ -181,7 +195,8 @@ const peer = {
 
   // `total` bytes in messages of `size`, never more than 1 MiB waiting to be sent; resolves with their SHA-256.
   async sendBulk(label, total, size, seed) {
-    const { channel } = peer.entry(label);
+    const { channel, opened } = peer.entry(label);
+    await opened;
     const bytes = pattern(total, seed);
     channel.bufferedAmountLowThreshold = 256 * 1024;
     for (let offset = 0; offset < total; offset += size) {
@@ -200,6 +215,68 @@ const peer = {
       offset += data.length;
     }
     return sha256(bytes);
+  },
+
+  // Sends a fake camera or microphone; the names of what is sent.
+  async capture(constraints) {
+    const stream = await navigator.mediaDevices.getUserMedia(constraints);
+    for (const track of stream.getTracks()) peer.connection.addTrack(track, stream);
+    return stream.getTracks().map(({ kind, id }) => ({ kind, id, stream: stream.id }));
+  },
+  // Sends a fake camera in several layers at once, each half as large as the one before.
+  async captureLayers(rids) {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
+    const sendEncodings = rids.map((rid, index) => ({ rid, scaleResolutionDownBy: 2 ** index }));
+    peer.connection.addTransceiver(stream.getVideoTracks()[0], { streams: [stream], sendEncodings });
+    return true;
+  },
+  // Sends a fake camera if none is sent, or else ceases to.
+  async toggleCamera() {
+    const sender = peer.connection.getSenders().find(({ track }) => track);
+    if (sender) return peer.connection.removeTrack(sender), false;
+    await peer.capture({ video: true });
+    return true;
+  },
+  // Plays what arrives, each track in an element of its own.
+  show(track, streams) {
+    const element = document.createElement(track.kind);
+    Object.assign(element, { autoplay: true, muted: track.kind === "video", playsInline: true, controls: true });
+    element.srcObject = new MediaStream([track]);
+    document.body.append(element);
+    element.play().catch(() => {}); // `playing` tells whether it plays
+    peer.tracks.push({ track, streams: streams.map(({ id }) => id), element });
+  },
+  // What came so far: kinds, names and streams.
+  shown() {
+    return peer.tracks.map(({ track, streams }) => ({ kind: track.kind, id: track.id, streams }));
+  },
+  // Waits until a picture of another size than none plays, and says its size.
+  async playing(index) {
+    const { element } = peer.tracks.filter(({ track }) => track.kind === "video")[index ?? 0];
+    while (!(element.videoWidth > 2 && element.currentTime > 0)) await new Promise(requestAnimationFrame);
+    return [element.videoWidth, element.videoHeight];
+  },
+  // The frequency that dominates what is heard, in Hz; null where the browser has no sound device to run an analyser on.
+  async heard() {
+    const { track } = peer.tracks.find(({ track }) => track.kind === "audio");
+    const context = new AudioContext();
+    await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, 2000))]);
+    if (context.state !== "running") return null;
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 8192;
+    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    const levels = new Float32Array(analyser.frequencyBinCount);
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      analyser.getFloatFrequencyData(levels);
+      const loudest = levels.reduce((best, level, index) => (level > levels[best] ? index : best), 0);
+      if (levels[loudest] > -60) return (loudest * context.sampleRate) / analyser.fftSize;
+    }
+  },
+  // The statistics of one type and kind of media, the latest of each stream.
+  async mediaStats(type, kind) {
+    const report = await peer.connection.getStats();
+    return [...report.values()].filter((one) => one.type === type && one.kind === kind);
   },
 
   async connectionState(wanted) {

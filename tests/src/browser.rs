@@ -41,6 +41,8 @@ pub struct Settings {
     pub kind: Kind,
     /// Whether its candidates name its addresses.
     pub privacy: Privacy,
+    /// Whether pages have a camera and a microphone, which are fakes: a moving picture and beeps.
+    pub devices: bool,
     /// Further command line arguments.
     pub arguments: Vec<String>,
     /// Further preferences of Firefox.
@@ -51,13 +53,20 @@ impl Settings {
     /// The usual settings of a kind of browser, with plain addresses.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, privacy: Privacy::Plain, arguments: Vec::new(), preferences: Vec::new() }
+        Self { kind, privacy: Privacy::Plain, devices: false, arguments: Vec::new(), preferences: Vec::new() }
     }
 
     /// With the privacy that people have.
     #[must_use]
     pub fn with_default_privacy(mut self) -> Self {
         self.privacy = Privacy::Default;
+        self
+    }
+
+    /// With a camera and a microphone.
+    #[must_use]
+    pub fn with_devices(mut self) -> Self {
+        self.devices = true;
         self
     }
 
@@ -106,6 +115,11 @@ impl Settings {
         if self.privacy == Privacy::Plain {
             arguments.push("--disable-features=WebRtcHideLocalIpsWithMdns".into());
         }
+        if self.devices {
+            let devices = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+            arguments.extend(devices.map(String::from));
+            arguments.push("--autoplay-policy=no-user-gesture-required".into());
+        }
         arguments.extend(self.arguments.iter().cloned());
         arguments
     }
@@ -124,6 +138,11 @@ impl Settings {
         .collect();
         if self.privacy == Privacy::Plain {
             preferences.insert("media.peerconnection.ice.obfuscate_host_addresses".to_owned(), json!(false));
+        }
+        if self.devices {
+            preferences.insert("media.navigator.streams.fake".to_owned(), json!(true));
+            preferences.insert("media.navigator.permission.disabled".to_owned(), json!(true));
+            preferences.insert("media.autoplay.default".to_owned(), json!(0));
         }
         preferences.extend(self.preferences.iter().cloned());
         preferences

@@ -14,6 +14,7 @@ mod closing;
 mod demo;
 mod duo;
 mod harness;
+mod media;
 mod messages;
 mod restart;
 mod roles;
