@@ -203,7 +203,9 @@ impl Session {
             Life::Draining { deadline } => Some(deadline),
             Life::Open => None,
         };
-        let media = self.media.as_ref().and_then(|engine| engine.poll_timeout());
+        // Without a path nothing can be sent, so what is due stays so: it waits for the path, not for the time.
+        let has_path = self.transport.ice.route().is_some();
+        let media = self.media.as_ref().filter(|_| has_path).and_then(|engine| engine.poll_timeout());
         [self.transport.poll_timeout(), self.channels.poll_timeout(), media, close].into_iter().flatten().min()
     }
 

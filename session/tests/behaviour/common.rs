@@ -32,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) received: HashMap<ChannelId, Vec<Message>>,
     /// Frames that transceivers received.
     pub(crate) frames: HashMap<TransceiverId, Vec<ReceivedFrame>>,
+    /// The largest datagram that it sent, in bytes.
+    pub(crate) largest: usize,
 }
 
 impl Host {
@@ -43,6 +45,7 @@ impl Host {
             closed: Vec::new(),
             received: HashMap::new(),
             frames: HashMap::new(),
+            largest: 0,
         }
     }
 
@@ -105,7 +108,10 @@ impl Node for Host {
     }
 
     fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<(SocketAddr, SocketAddr)> {
-        self.session.poll_transmit(now, buf).map(|route| (route.local, route.remote))
+        let start = buf.len();
+        let route = self.session.poll_transmit(now, buf)?;
+        self.largest = self.largest.max(buf.len() - start);
+        Some((route.local, route.remote))
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

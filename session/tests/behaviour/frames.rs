@@ -227,3 +227,59 @@ fn the_estimate_follows_the_path_down_and_up() {
         assert!(settled.iter().all(|rate| (low..=high).contains(rate)), "{kilobits} kbit/s: {estimates:?}");
     }
 }
+
+#[test]
+fn reports_and_requests_of_many_streams_fit_their_datagrams() {
+    const TRACKS: usize = 40;
+    let link = Link { loss: 0.08, ..Link::delay(Duration::from_millis(20)) };
+    let mut world = World::with(4, link, config(0), config(1));
+    let (a, b) = (world.a, world.b);
+    let ids: Vec<TransceiverId> = (0..TRACKS)
+        .map(|number| {
+            let add = |now, host: &mut crate::common::Host| {
+                host.session.add_track(now, MediaKind::Video, format!("track-{number}"), vec![]).unwrap()
+            };
+            world.on(a, add)
+        })
+        .collect();
+    world.negotiate(a, b);
+    world
+        .network
+        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    for number in 0..60 {
+        for id in &ids {
+            // Where the queue is full a frame is left out.
+            let _ = world.on(a, |now, host| host.session.send_frame(now, *id, &coded(number, 400, number % 10 == 0)));
+        }
+        world.network.run_for(FRAME);
+    }
+    world.network.run_for(Duration::from_secs(3));
+    let heard = world.host(b).frames.values().filter(|frames| !frames.is_empty()).count();
+    assert!(heard > TRACKS / 2, "frames of {heard} tracks arrived");
+    for node in [a, b] {
+        assert!(world.host(node).largest <= 1_200, "{} bytes", world.host(node).largest);
+    }
+}
+
+#[test]
+fn media_waits_quietly_while_the_path_is_lost_and_goes_on_after_a_restart() {
+    let mut call = call(1, Link::delay(Duration::from_millis(20)));
+    call.play(0..30);
+    let (a, b) = (call.a, call.b);
+    let ip = crate::common::address(crate::common::A).ip();
+    let set = |call: &mut Call, link: Link| call.world.network.set_links(a, ip, link, link);
+    set(&mut call, Link { loss: 1.0, ..Link::default() });
+    // Storms of wake-ups fail the run.
+    for number in 30..60 {
+        let _ = call.send(&coded(number, 3_000, false));
+        call.world.network.run_for(Duration::from_secs(2));
+    }
+    set(&mut call, Link::delay(Duration::from_millis(20)));
+    call.world.on(a, |now, host| host.session.restart_ice(now));
+    call.world.negotiate(a, b);
+    call.world.network.run_for(Duration::from_secs(2));
+    let before = call.arrived();
+    call.send(&coded(100, 3_000, true)).unwrap();
+    call.world.network.run_for(Duration::from_secs(2));
+    assert!(call.arrived() > before);
+}

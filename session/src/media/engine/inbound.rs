@@ -233,6 +233,7 @@ impl Engine {
         let place = section.add_source(ssrc, packet.header.payload_type, &values, self.config.max_sources)?;
         tracing::debug!(ssrc, ?place, "a new source");
         self.route();
+        self.tell_rtt();
         Some((index, place))
     }
 

@@ -200,6 +200,7 @@ impl Engine {
             self.sections.push(section);
         }
         self.route();
+        self.tell_rtt();
         self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
         self.reports.set_in_use(now, !self.sections.is_empty());
     }
@@ -272,7 +273,12 @@ impl Engine {
             return;
         }
         self.rtt = rtt;
-        let Some(rtt) = rtt else { return };
+        self.tell_rtt();
+    }
+
+    /// Lets every stream know the round trip, those that are new among them.
+    fn tell_rtt(&mut self) {
+        let Some(rtt) = self.rtt else { return };
         for section in &mut self.sections {
             section.inbound.iter_mut().for_each(|stream| stream.set_rtt(rtt));
             section.outbound.iter_mut().for_each(|stream| stream.sender.set_rtt(rtt));

@@ -13,21 +13,25 @@ use super::{Engine, Section, Told};
 
 /// How often reports are sent. RFC 3550 scales it with the number of members; here there are two.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// As many bytes of requests as go into one datagram.
-const MAX_COMPOUND: usize = 1000;
+/// Beyond so many bytes nothing more is added to a datagram: the longest request, for 256 packets, still fits behind.
+const FULL: usize = 120;
+/// How many streams of each way one compound tells of, so that it fits a datagram; the others follow in the next.
+const STREAMS_PER_REPORT: usize = 8;
 
 /// When reports are due, and what they name.
 pub(super) struct Reports {
     /// The source of our reports while nothing is sent.
     ssrc: u32,
     next: Option<Instant>,
+    /// How many compounds of this round have been sent already.
+    page: usize,
     /// The last reference time that the peer asked to be told back, and when it came (RFC 3611, section 4.4).
     reference: Option<(u32, NtpTime, Instant)>,
 }
 
 impl Reports {
     pub(super) const fn new(ssrc: u32) -> Self {
-        Self { ssrc, next: None, reference: None }
+        Self { ssrc, next: None, page: 0, reference: None }
     }
 
     /// The first report is due soon, so that the peer can measure the round trip early.
@@ -138,7 +142,6 @@ impl Engine {
     pub(super) fn transmit_rtcp(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         let start = buf.len();
         if self.reports.next.is_some_and(|next| next <= now) {
-            self.reports.next = Some(now + INTERVAL);
             self.write_reports(now, buf);
         }
         self.write_feedback(now, start, buf);
@@ -161,17 +164,24 @@ impl Engine {
     /// What is sent and what is received, as a compound (RFC 3550, section 6.1).
     fn write_reports(&mut self, now: Instant, buf: &mut Vec<u8>) {
         let (ntp, own) = (self.ntp(now), self.own_ssrc());
+        let (page, skipped) = (self.reports.page, self.reports.page * STREAMS_PER_REPORT);
         let received = self.sections.iter_mut().flat_map(|section| &mut section.inbound);
-        let receivers = received.filter_map(Inbound::receiver_mut);
-        let reports = receivers.flat_map(|receiver| [Some(receiver.report(now)), receiver.report_rtx(now)]);
+        let mut receivers = received.filter_map(Inbound::receiver_mut).skip(skipped);
+        let receivers_here = receivers.by_ref().take(STREAMS_PER_REPORT);
+        let reports = receivers_here.flat_map(|receiver| [Some(receiver.report(now)), receiver.report_rtx(now)]);
         let blocks: Vec<ReportBlock> = reports.flatten().collect();
+        let mut has_more = receivers.next().is_some();
         let mut rest = blocks.as_slice();
         let mut has_spoken = false;
-        for stream in self.sections.iter().flat_map(|section| &section.outbound) {
+        let mut senders = self.sections.iter().flat_map(|section| &section.outbound).skip(skipped);
+        for stream in senders.by_ref().take(STREAMS_PER_REPORT) {
             let Some(info) = stream.sender.sender_info(now, ntp) else { continue };
             SenderReport::write(stream.ssrc, &info, std::mem::take(&mut rest).iter().copied(), buf);
             has_spoken = true;
         }
+        has_more |= senders.next().is_some();
+        (self.reports.page, self.reports.next) =
+            if has_more { (page + 1, Some(now)) } else { (0, Some(now + INTERVAL)) };
         if !has_spoken {
             ReceiverReport::write(own, blocks.iter().copied(), buf);
         }
@@ -192,7 +202,7 @@ impl Engine {
                 let ssrc = stream.ssrc;
                 let mut fir_sequence = stream.fir_sequence;
                 let Some(receiver) = stream.receiver_mut() else { continue };
-                while buf.len() - start < MAX_COMPOUND {
+                while buf.len() - start < FULL {
                     match receiver.poll_feedback(now) {
                         Some(Feedback::Nack(lost)) => rtcp::Nack::write(own, ssrc, lost.iter().copied(), buf),
                         Some(Feedback::KeyframeRequest) if fir_only => {
@@ -209,7 +219,7 @@ impl Engine {
             }
         }
         // One that is long fills a datagram by itself.
-        if buf.len() - start < MAX_COMPOUND / 4 {
+        if buf.len() - start < FULL {
             self.bandwidth.write_feedback(now, own, buf);
         }
     }
