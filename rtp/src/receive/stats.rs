@@ -1,3 +1,4 @@
+use crate::rtcp::SenderInfo;
 use std::time::{Duration, Instant};
 
 /// What has been received, as the `inbound-rtp` statistics of the W3C have it. Counters never go back.
@@ -53,6 +54,17 @@ pub struct Stats {
     pub restarts: u64,
     /// When the last packet came.
     pub last_packet_received: Option<Instant>,
+}
+
+/// What the sender's reports say, in the terms of the W3C's `remote-outbound-rtp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteStats {
+    /// Reports about this stream that came.
+    pub reports_received: u64,
+    /// What the last of them says.
+    pub info: SenderInfo,
+    /// When that came.
+    pub received: Instant,
 }
 
 /// Watches for video standing still, as the W3C's `freezeCount` has it.

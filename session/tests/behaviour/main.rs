@@ -14,3 +14,4 @@ mod media;
 mod negotiation;
 mod paths;
 mod restart;
+mod stats;

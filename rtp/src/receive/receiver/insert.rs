@@ -40,7 +40,7 @@ impl Receiver {
         if let Some(rtx) = &mut self.rtx {
             rtx.receive(now, header.sequence, header.timestamp);
         }
-        let Ok(Some((sequence, payload))) = rtx::decode(payload) else { return };
+        let Ok(Some((sequence, payload))) = rtx::decode(payload) else { return self.count(now, &[]) };
         self.handle_recovered(now, &Header { sequence, ssrc: self.ssrc(), ..*header }, payload);
     }
 
