@@ -222,6 +222,7 @@ impl Collector {
         let received = &stream.received;
         // What only pictures have.
         let video = |count: u64| (stream.kind == MediaKind::Video).then_some(count);
+        let repaired = |count: u64| stream.has_rtx.then_some(count);
         let video_time = |time: Duration| (stream.kind == MediaKind::Video).then_some(time.as_secs_f64());
         if let Some(remote) = &stream.remote {
             self.report.push(StatsEntry::RemoteOutboundRtp(RemoteOutboundRtpStats {
@@ -257,10 +258,10 @@ impl Collector {
             header_bytes_received: received.header_bytes_received,
             packets_discarded: received.packets_discarded,
             nack_count: received.nack_count,
-            retransmitted_packets_received: received.retransmitted_packets_received,
-            retransmitted_bytes_received: received.retransmitted_bytes_received,
             rid: stream.rid.as_deref().map(str::to_owned),
             remote_id: stream.remote.map(|_| remote_id),
+            retransmitted_packets_received: repaired(received.retransmitted_packets_received),
+            retransmitted_bytes_received: repaired(received.retransmitted_bytes_received),
             rtx_ssrc: stream.rtx_ssrc,
             last_packet_received_timestamp: received.last_packet_received.map(|at| self.moment(at)),
             fir_count: video(stream.fir_count),

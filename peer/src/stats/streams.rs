@@ -55,16 +55,17 @@ dictionary! {
         packets_discarded: u64,
         /// Requests for packets to be sent again (generic NACK).
         nack_count: u64,
-        /// Packets that were sent again as another stream.
-        retransmitted_packets_received: u64,
-        /// Bytes of payload in these.
-        retransmitted_bytes_received: u64,
         ..
         /// The layer of simulcast it is, where there are several; not in JSON, as browsers receive no layers.
         #[serde(skip)]
         rid: String,
         /// What the sender reports of it.
         remote_id: String,
+        /// Packets that were sent again, which can be told where they come as a stream of their own (RFC 4588). Those that
+        /// filled a probe of the path are among them.
+        retransmitted_packets_received: u64,
+        /// Bytes of payload in these.
+        retransmitted_bytes_received: u64,
         /// The source of what is sent again.
         rtx_ssrc: u32,
         /// When the last packet came, in milliseconds since the Unix epoch.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Stats {
     /// Packets, those sent again and duplicates too.
     pub packets_received: u64,
-    /// Their payloads in bytes, without padding.
+    /// Their payloads in bytes, without padding; the first number of what was sent again is part of it.
     pub bytes_received: u64,
     /// Their headers and padding in bytes, as far as they were told of.
     pub header_bytes_received: u64,

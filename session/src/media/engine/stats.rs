@@ -22,7 +22,9 @@ pub struct InboundStats {
     pub kind: MediaKind,
     /// The source.
     pub ssrc: u32,
-    /// The source of retransmissions, once known.
+    /// Whether retransmissions come as another stream.
+    pub has_rtx: bool,
+    /// The source of that, once known.
     pub rtx_ssrc: Option<u32>,
     /// Which layer it is, where there are several.
     pub rid: Option<Arc<str>>,
@@ -100,6 +102,7 @@ impl Section {
             mid: self.parameters.mid.clone(),
             kind: self.parameters.kind,
             ssrc: stream.ssrc,
+            has_rtx: self.received_type(payload_type).is_some_and(|one| one.rtx.is_some()),
             rtx_ssrc: stream.rtx_ssrc,
             rid: stream.rid.clone(),
             payload_type,
