@@ -76,6 +76,8 @@ impl Traffic {
             self.last = match self.paths.iter().position(|(known, _)| is_same(*known, route)) {
                 Some(index) => index,
                 None if self.paths.len() < MAX_PATHS => {
+                    // Most sessions have one path, and there may be many sessions.
+                    self.paths.reserve_exact(1);
                     self.paths.push((route, PathStats::default()));
                     self.paths.len() - 1
                 }

@@ -185,6 +185,21 @@ async fn names_stay_and_counts_grow() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_yet_is_absent() {
+    let peer = PeerConnection::new(Config::default()).unwrap();
+    let report = json(&peer.stats_report().await.unwrap());
+    check(&report);
+    assert_eq!(of_type(&report, "certificate").len(), 1);
+    let transport = only(&report, "transport");
+    let states = ["iceState", "dtlsState", "iceRole", "dtlsRole"].map(|member| transport[member].as_str().unwrap());
+    assert_eq!(states, ["new", "new", "unknown", "unknown"]);
+    for member in ["selectedCandidatePairId", "remoteCertificateId", "tlsVersion", "dtlsCipher", "srtpCipher"] {
+        assert!(transport.get(member).is_none(), "{transport}");
+    }
+    assert_eq!(report.len(), 3, "{report:?}");
+}
+
+#[tokio::test]
 async fn a_track_reports_itself_and_what_it_refers_to() {
     let call = Call::new().await;
     within(call.play()).await;
@@ -206,7 +221,7 @@ async fn channels_that_were_open_are_counted() {
     let more = here.create_data_channel("more", ChannelOptions::default()).unwrap();
     within(more.opened()).await.unwrap();
     let theirs = within(there.accept_data_channel()).await.unwrap();
-    more.close();
+    within(more.close()).await.unwrap();
     within(theirs.closed()).await;
     let report = json(&there.stats_report().await.unwrap());
     let counts = only(&report, "peer-connection");

@@ -116,7 +116,7 @@ impl Collector {
         let (checks, traffic) = (&pair.checks, &pair.traffic);
         let requests = checks.requests_sent.saturating_sub(checks.requests_repeated);
         self.report.push(StatsEntry::CandidatePair(CandidatePairStats {
-            id: ids::pair(checks.route, &report.local_ufrag),
+            id: ids::pair(report, checks.route),
             timestamp: self.timestamp(),
             transport_id: ids::TRANSPORT.to_owned(),
             local_candidate_id: candidate_id(report, Side::Local, &pair.local),
@@ -171,7 +171,7 @@ impl Collector {
                 None => "unknown",
             },
             selected_candidate_pair_changes: report.selections,
-            selected_candidate_pair_id: selected.map(|pair| ids::pair(pair.checks.route, &report.local_ufrag)),
+            selected_candidate_pair_id: selected.map(|pair| ids::pair(report, pair.checks.route)),
             local_certificate_id: Some(certificate_id(&report.certificate)),
             remote_certificate_id: peer_certificate.map(certificate_id),
             tls_version: security.and_then(|security| security.version).map(|version| format!("{version:04X}")),

@@ -1,6 +1,6 @@
 //! The names of objects, made of what they are, so that they stay the same from report to report.
 
-use session::{Codec, ice};
+use session::{Codec, Report, ice};
 
 pub(super) const TRANSPORT: &str = "transport";
 pub(super) const PEER_CONNECTION: &str = "peer-connection";
@@ -39,6 +39,8 @@ pub(super) fn candidate(side: Side, candidate: &ice::Candidate, ufrag: &str) -> 
     format!("{side}-candidate-{ufrag}-{transport}-{kind}-{address}{base}")
 }
 
-pub(super) fn pair(route: ice::Route, ufrag: &str) -> String {
-    format!("candidate-pair-{ufrag}-{}-{}", route.local, route.remote)
+/// A restart by either side begins new pairs of the same addresses.
+pub(super) fn pair(report: &Report, route: ice::Route) -> String {
+    let (ours, theirs) = (&report.local_ufrag, report.remote_ufrag.as_deref().unwrap_or_default());
+    format!("candidate-pair-{ours}-{theirs}-{}-{}", route.local, route.remote)
 }

@@ -51,7 +51,8 @@ impl Session {
         Some(SecurityReport {
             role,
             version: dtls.version().map(dtls::Version::number),
-            cipher_suite: dtls.cipher_suite().map(|suite| format!("{suite:?}")),
+            // IANA's names do not tell the version.
+            cipher_suite: dtls.cipher_suite().map(|suite| format!("{suite:?}").replace("TLS13_", "TLS_")),
             srtp_profile: dtls.srtp_profile(),
             peer_certificate: dtls.peer_certificate().map(<[u8]>::to_vec),
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sim::{Link, NodeId};
 use visavis_session::datachannel::Message;
 use visavis_session::{
-    Codec, Frame, InboundStats, MediaKind, OutboundStats, Report, TransceiverId, TransceiverOptions,
+    Codec, Encoding, Frame, InboundStats, MediaKind, OutboundStats, Report, TransceiverId, TransceiverOptions,
 };
 
 use crate::common::{PATIENCE, World, config};
@@ -156,4 +156,39 @@ fn traffic_of_pairs_is_that_of_the_transport_without_checks() {
     assert_eq!((ours.selections, theirs.selections), (1, 1));
     let [(_, sent)] = ours.channels.as_slice() else { panic!("one channel: {:?}", ours.channels) };
     assert_eq!((sent.sent.messages, sent.sent.bytes), (1, 100_000));
+}
+
+#[test]
+fn layers_are_told_in_their_order_each_with_its_counts() {
+    let mut world = World::new(1, Link::delay(DELAY));
+    let (a, b) = (world.a, world.b);
+    let layers = ["hi", "mid", "lo"];
+    let options = TransceiverOptions {
+        encodings: layers.map(Encoding::layer).to_vec(),
+        codecs: vec![Codec::vp8()],
+        ..TransceiverOptions::default()
+    };
+    let id = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Video, options).unwrap());
+    world.negotiate(a, b);
+    world
+        .network
+        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    for number in 0..10 {
+        for (index, rid) in layers.into_iter().enumerate() {
+            let data = vec![u8::from(number > 0); 300 - 100 * index];
+            let timestamp = FRAME * number;
+            let frame = Frame { data: data.into(), timestamp, is_key_frame: number == 0, rid: Some(rid.to_owned()) };
+            world.on(a, |now, host| host.session.send_frame(now, id, &frame).unwrap());
+        }
+        world.network.run_for(FRAME);
+        let report = world.host(a).session.report(world.now());
+        let rids: Vec<&str> = report.outbound.iter().filter_map(|stream| stream.rid.as_deref()).collect();
+        assert_eq!(rids, layers, "frame {number}");
+    }
+    world.network.run_for(Duration::from_secs(1));
+    let (ours, theirs) = (world.host(a).session.report(world.now()), world.host(b).session.report(world.now()));
+    for stream in &ours.outbound {
+        let there = theirs.inbound.iter().find(|there| there.ssrc == stream.ssrc).unwrap();
+        assert_eq!((there.rid.as_deref(), there.received.frames_received), (stream.rid.as_deref(), 10));
+    }
 }

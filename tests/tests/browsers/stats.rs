@@ -120,8 +120,8 @@ fn assert_between(what: &str, before: u64, here: u64, after: u64) {
     assert!(before <= here + slack && here <= after + slack, "{what}: {here} here, {before} to {after} there");
 }
 
-/// Whether a browser counts what comes on the stream of retransmissions, repairs and probes, as that stream's own, as the
-/// W3C has it. Firefox does not.
+/// Whether a browser counts repairs and probes, which come as a stream of their own, with the stream that they repair, as
+/// the W3C has it. Firefox does not.
 fn counts_repairs(kind: Kind) -> bool {
     kind == Kind::Chromium
 }
