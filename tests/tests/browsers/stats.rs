@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use relay::{Path, Relay};
 use serde_json::{Map, Value, json};
 use visavis::{Config, DataChannel, LocalTrack, MediaKind, PeerConnection, Receiver, SessionDescription};
 use visavis_tests::{
     browser::{Kind, Settings},
     page::Page,
-    relay::{Path, Relay},
     statistics::{check, dictionary, of_type},
 };
 
@@ -50,7 +50,7 @@ impl Call {
             }
             Some(path) => {
                 let answer = receiver.process_offer(without_candidates(offer)).await.unwrap();
-                let relay = Relay::start(address(&answer), path, 11).await.unwrap();
+                let relay = Relay::start(address(&answer), path, 11).unwrap();
                 let _: bool = page.call("accept", json!([through(&relay, answer)])).await.unwrap();
                 Some(relay)
             }
@@ -296,7 +296,7 @@ in_both_browsers! {
 
 in_both_browsers! {
     async fn losses_show_in_the_reports_of_both_ends(kind: Kind) {
-        let path = Path { loss: 5.0, jitter: Duration::from_millis(10) };
+        let path = Path { loss: 0.05, jitter: Duration::from_millis(10), ..Path::default() };
         let call = Call::new(kind, Some(path)).await;
         call.go_on_for(1_000).await;
         let (before, ours, after) = (call.theirs().await, call.ours().await, call.theirs().await);
