@@ -309,7 +309,7 @@ impl Section {
         header: rtp::Header,
         payload: &[u8],
     ) -> Option<()> {
-        if self.door == Door::Frames || payload.is_empty() {
+        if self.door == Door::Frames {
             return Some(());
         }
         let codec = self.codec(header.payload_type)?;
