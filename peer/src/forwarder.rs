@@ -44,6 +44,8 @@ pub struct Forwarder {
     chosen: Option<Option<Arc<str>>>,
     /// The layer that is forwarded, and the source that it is of.
     current: Option<(u64, Option<Arc<str>>)>,
+    /// The sources of the layers that were heard.
+    known: Vec<(u64, Option<Arc<str>>)>,
 }
 
 impl Default for Forwarder {
@@ -56,7 +58,7 @@ impl Forwarder {
     /// Nothing is forwarded yet.
     pub fn new() -> Self {
         // The track adds to both what is random (RFC 3550, section 5.1).
-        Self { inner: forward::Forwarder::new(SequenceNumber(0), 0), chosen: None, current: None }
+        Self { inner: forward::Forwarder::new(SequenceNumber(0), 0), chosen: None, current: None, known: Vec::new() }
     }
 
     /// Chooses the layer of this name, or the only one, which has none. It comes with its next key frame, which
@@ -64,8 +66,8 @@ impl Forwarder {
     pub fn choose(&mut self, rid: Option<&str>) {
         if self.chosen.as_ref().is_none_or(|chosen| chosen.as_deref() != rid) {
             self.chosen = Some(rid.map(Arc::from));
-            let current = self.current.as_ref().filter(|(_, current)| current.as_deref() == rid);
-            self.inner.choose(current.map_or(UNKNOWN, |(source, _)| *source));
+            let known = self.known.iter().find(|(_, known)| known.as_deref() == rid);
+            self.inner.choose(known.map_or(UNKNOWN, |(source, _)| *source));
         }
     }
 
@@ -84,6 +86,7 @@ impl Forwarder {
     pub fn forward(&mut self, packet: &ReceivedPacket) -> Option<Packet> {
         // The source rather than the name: a layer whose encoder restarts has another one.
         let source = u64::from(packet.header.ssrc);
+        self.know(source, packet.rid.as_ref());
         if self.chosen.as_ref().is_some_and(|chosen| *chosen == packet.rid) {
             self.inner.choose(source);
         }
@@ -110,6 +113,15 @@ impl Forwarder {
         })
     }
 
+    /// Remembers the source of a layer.
+    fn know(&mut self, source: u64, rid: Option<&Arc<str>>) {
+        match self.known.iter_mut().find(|(_, known)| known.as_ref() == rid) {
+            Some((known, _)) => *known = source,
+            None if self.known.len() < MAX_LAYERS => self.known.push((source, rid.cloned())),
+            None => {}
+        }
+    }
+
     /// Notes that the viewer needs a key frame: see
     /// [`LocalTrack::key_frame_requested`](crate::LocalTrack::key_frame_requested).
     pub const fn request_key_frame(&mut self) {
@@ -129,3 +141,5 @@ impl Forwarder {
 
 /// The source of a layer of which nothing has come yet; sources have 32 bits.
 const UNKNOWN: u64 = u64::MAX;
+/// The sources of so many layers are remembered.
+const MAX_LAYERS: usize = 64;

@@ -101,7 +101,11 @@ impl LocalTrack {
     /// loop {
     ///     tokio::select! {
     ///         packet = received.recv_packet() => match packet {
-    ///             Some(packet) => sent.send_packet(packet.into()).await?,
+    ///             // What one viewer does not take is no reason to end.
+    ///             Some(packet) => match sent.send_packet(packet.into()).await {
+    ///                 Err(visavis::Error::Media(error)) => eprintln!("{error}"),
+    ///                 result => result?,
+    ///             },
     ///             None => return Ok(()),
     ///         },
     ///         // What the viewer needs, the source is asked for.

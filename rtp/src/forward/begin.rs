@@ -4,25 +4,67 @@ use super::Incoming;
 use crate::SequenceNumber;
 use crate::payload::{self, Format};
 
-/// Watches a source whose key frame is awaited.
-#[derive(Clone, Copy, Debug, Default)]
+/// So many sources are watched; of more, the one that has been silent for longest is forgotten.
+const MAX_SOURCES: usize = 32;
+
+/// A source that is so far behind its highest number counts anew, if its next packet says so too.
+const WINDOW: i16 = 2048;
+
+/// Watches all sources, so that it is known where the one that will be chosen can be begun.
+#[derive(Debug, Default)]
 pub(super) struct Watch {
+    /// The one that was heard last is the last.
+    sources: Vec<Source>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    id: u64,
+    highest: SequenceNumber,
     /// The number behind the last packet, if that one ended a frame.
     next_frame: Option<SequenceNumber>,
+    /// After a packet from long ago: the number behind it.
+    suspect: Option<SequenceNumber>,
 }
 
 impl Watch {
-    /// Whether a decoder that knows nothing of the source can begin with this packet.
+    /// Whether a decoder that knows nothing of the source can begin with this packet. Not with one that others have come
+    /// before: they would be missing. Some senders fill the path with packets of long ago, key frames among them.
     pub(super) fn begins(&mut self, packet: &Incoming) -> bool {
-        let is_next = self.next_frame == Some(packet.header.sequence);
+        let sequence = packet.header.sequence;
+        let known = self.sources.iter().rposition(|source| source.id == packet.source);
+        let Some(source) = known.and_then(|index| self.sources.get_mut(index)) else {
+            if self.sources.len() >= MAX_SOURCES {
+                self.sources.remove(0);
+            }
+            let next_frame = packet.header.marker.then(|| sequence.next());
+            self.sources.push(Source { id: packet.source, highest: sequence, next_frame, suspect: None });
+            return is_beginning(packet, false);
+        };
+        let distance = source.highest.distance_to(sequence);
+        let counts_anew = source.suspect == Some(sequence);
+        source.suspect = (distance <= -WINDOW).then(|| sequence.next());
+        if distance <= 0 && !counts_anew {
+            return false;
+        }
+        source.highest = sequence;
+        let is_next = source.next_frame == Some(sequence);
         // Packets of padding stand between frames.
         let is_between = packet.payload.is_empty() && is_next;
-        self.next_frame = (packet.header.marker || is_between).then(|| packet.header.sequence.next());
-        let Some(format) = packet.format else { return false };
-        let Ok(inspection) = payload::inspect(format, &packet.payload) else { return false };
-        inspection.is_keyframe
-            && inspection.starts_frame.unwrap_or_else(|| is_next || starts_sequence(format, &packet.payload))
+        source.next_frame = (packet.header.marker || is_between).then(|| sequence.next());
+        if let Some(index) = known.filter(|index| index + 1 < self.sources.len()) {
+            self.sources.get_mut(index..).unwrap_or_default().rotate_left(1);
+        }
+        is_beginning(packet, is_next)
     }
+}
+
+/// Whether a key frame begins here. `follows_end` is whether the packet before it ended a frame.
+fn is_beginning(packet: &Incoming, follows_end: bool) -> bool {
+    let Some(format) = packet.format else { return false };
+    let Ok(inspection) = payload::inspect(format, &packet.payload) else { return false };
+    let begins = || follows_end || starts_sequence(format, &packet.payload);
+    inspection.is_keyframe && inspection.starts_frame.unwrap_or_else(begins)
 }
 
 /// Whether this payload, where the format does not mark the beginning of frames, begins with what a decoder must have

@@ -30,7 +30,9 @@ impl Ids {
     /// The payload with our counters. `beginning` is another one for each source that begins.
     pub(super) fn rewrite(&mut self, beginning: u64, format: Option<Format>, payload: &Bytes) -> Bytes {
         if std::mem::replace(&mut self.beginning, beginning) != beginning {
-            [&mut self.picture, &mut self.tl0picidx, &mut self.keyidx].map(Counter::begin);
+            self.picture.begin();
+            self.tl0picidx.begin();
+            self.keyidx.begin();
         }
         let mut reader = Reader::new(payload);
         self.scratch.clear();

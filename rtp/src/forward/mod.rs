@@ -80,7 +80,6 @@ pub struct Forwarder {
     ids: Ids,
     /// The source that is to be forwarded. The one that is forwarded is the rewriter's.
     chosen: Option<u64>,
-    /// The chosen source, while its key frame is awaited.
     watch: Watch,
     /// Whether somebody asked for a key frame of the source that is forwarded.
     is_asked: bool,
@@ -105,7 +104,6 @@ impl Forwarder {
     pub fn choose(&mut self, source: u64) {
         if self.chosen != Some(source) {
             self.chosen = Some(source);
-            self.watch = Watch::default();
             self.asked = None;
         }
     }
@@ -138,7 +136,8 @@ impl Forwarder {
     /// What becomes of a packet; `None` where it is not sent on: packets of other sources, and those that came before
     /// the key frame, twice, out of all order, or make no sense.
     pub fn forward(&mut self, now: Instant, packet: &Incoming) -> Option<Forwarded> {
-        if self.chosen == Some(packet.source) && self.chosen != self.source() && self.watch.begins(packet) {
+        let begins = self.watch.begins(packet);
+        if begins && self.chosen == Some(packet.source) && self.chosen != self.source() {
             self.rewriter.switch_to(packet.source);
             self.is_asked = false;
         }

@@ -118,6 +118,29 @@ fn requests_go_to_the_layer_that_is_awaited_or_else_to_the_one_that_is_forwarded
 }
 
 #[test]
+fn a_source_does_not_begin_with_a_key_frame_of_long_ago() {
+    let (mut forwarder, now) = (forwarder(), sim::start());
+    let mut layer = Layer::new(0);
+    let old = layer.frame(true);
+    for _ in 0..20 {
+        assert!(layer.frame(false).iter().all(|packet| forwarder.forward(now, packet).is_none()));
+    }
+    forwarder.choose(0);
+    // Sent once more, to fill the path.
+    assert!(old.iter().all(|packet| forwarder.forward(now, packet).is_none()));
+    let numbers = layer.frame(true).map(|packet| forwarder.forward(now, &packet).unwrap().header.sequence.0);
+    assert_eq!(numbers, [65_500, 65_501]);
+    // But with one that counts anew.
+    let mut other = Layer { next: 30_000, ..Layer::new(1) };
+    assert!(other.frame(false).iter().all(|packet| forwarder.forward(now, packet).is_none()));
+    other.next = 20_000;
+    forwarder.choose(1);
+    assert!(other.frame(true).iter().all(|packet| forwarder.forward(now, packet).is_none()));
+    assert!(other.frame(false).iter().all(|packet| forwarder.forward(now, packet).is_none()));
+    assert!(other.frame(true).iter().all(|packet| forwarder.forward(now, packet).is_some()));
+}
+
+#[test]
 fn padding_vanishes_where_it_comes_in_order_and_fills_its_place_where_it_is_late() {
     let (mut forwarder, now) = (forwarder(), sim::start());
     forwarder.choose(0);
@@ -241,13 +264,14 @@ fn a_source_of_h264_begins_with_its_parameter_sets() {
 fn sound_begins_at_once() {
     let (mut forwarder, now) = (forwarder(), sim::start());
     forwarder.choose(5);
-    let packet = |source, format| {
-        let payload = Bytes::from_static(b"sound");
-        Incoming { source, format, clock_rate: 48_000, header: Header::default(), payload }
+    let packet = |source, number, format| {
+        let (payload, header) = (Bytes::from_static(b"sound"), Header { sequence: number, ..Header::default() });
+        Incoming { source, format, clock_rate: 48_000, header, payload }
     };
-    assert_eq!(forwarder.forward(now, &packet(5, None)), None, "an event before any sound");
-    assert!(forwarder.forward(now, &packet(5, Some(Format::Opus))).is_some());
-    assert!(forwarder.forward(now, &packet(6, Some(Format::Opus))).is_none());
+    let (one, two) = (SequenceNumber(1), SequenceNumber(2));
+    assert_eq!(forwarder.forward(now, &packet(5, one, None)), None, "an event before any sound");
+    assert!(forwarder.forward(now, &packet(5, two, Some(Format::Opus))).is_some());
+    assert!(forwarder.forward(now, &packet(6, two, Some(Format::Opus))).is_none());
 }
 
 /// What happens to one frame of each layer.

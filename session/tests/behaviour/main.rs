@@ -12,5 +12,6 @@ mod hostile;
 #[cfg(test)]
 mod media;
 mod negotiation;
+mod packets;
 mod paths;
 mod restart;

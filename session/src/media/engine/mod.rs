@@ -81,7 +81,7 @@ pub enum Door {
     /// Whole frames in order.
     #[default]
     Frames,
-    /// Packets as they arrive, those that were sent again among them.
+    /// Packets as they arrive, those that were sent again among them, but each once.
     Packets,
 }
 
