@@ -115,10 +115,10 @@ impl Forwarder {
 
     /// Remembers the source of a layer.
     fn know(&mut self, source: u64, rid: Option<&Arc<str>>) {
-        match self.known.iter_mut().find(|(_, known)| known.as_ref() == rid) {
-            Some((known, _)) => *known = source,
-            None if self.known.len() < MAX_LAYERS => self.known.push((source, rid.cloned())),
-            None => {}
+        if let Some((known, _)) = self.known.iter_mut().find(|(_, known)| known.as_ref() == rid) {
+            *known = source;
+        } else if self.known.len() < MAX_LAYERS {
+            self.known.push((source, rid.cloned()));
         }
     }
 

@@ -117,10 +117,12 @@ pub enum FrameError {
     #[error(transparent)]
     Frame(#[from] rtp::payload::FrameError),
     /// The peer did not agree to receive this codec.
-    #[error("the peer did not agree to receive {codec}; send what `transceivers` says it takes, or renegotiate")]
+    #[error(
+        "the peer did not agree to receive {} with `{}`; offer it among the transceiver's codecs", codec.name, codec.parameters
+    )]
     NoCodec {
-        /// Its name.
-        codec: String,
+        /// The codec of the packet.
+        codec: Box<Codec>,
     },
     /// The packet is longer than `MediaConfig::max_packet_payload` allows.
     #[error("the packet carries {length} bytes, and {limit} fit; the bound is `max_packet_payload` in `Config::media`")]

@@ -151,7 +151,7 @@ impl Outbound {
             return Ok(*number);
         }
         let agreed = send.types.iter().find(|one| one.codec.matches(codec));
-        let agreed = agreed.ok_or_else(|| FrameError::NoCodec { codec: codec.name.clone() })?;
+        let agreed = agreed.ok_or_else(|| FrameError::NoCodec { codec: Box::new((**codec).clone()) })?;
         self.given = Some((codec.clone(), agreed.number));
         // What rides along leaves the stream as it is.
         if agreed.codec.format().is_some() {
