@@ -86,8 +86,8 @@ async fn send_layers(camera: LocalTrack) {
                 clock.tick().await;
             }
         }
-        for (index, (rid, width, height, length)) in LAYERS.into_iter().enumerate() {
-            let is_key_frame = std::mem::take(&mut wants_key_frame[index]);
+        for ((index, (rid, width, height, length)), wants) in LAYERS.into_iter().enumerate().zip(&mut wants_key_frame) {
+            let is_key_frame = std::mem::take(wants);
             let mut data = vec![0; length];
             let header = [u8::from(!is_key_frame), 0, 0, 0x9d, 0x01, 0x2a];
             let [(w0, w1), (h0, h1)] = [width, height].map(|pixels| (pixels as u8, (pixels >> 8) as u8));
@@ -138,7 +138,7 @@ async fn view(seen: &RemoteTrack, choose: &mpsc::UnboundedSender<&'static str>) 
             let frame = seen.recv_frame().await.expect("the stream goes on");
             assert!(!frame.follows_loss, "something is missing");
             let [_, _, _, _, _, _, w0, w1, h0, h1, index, n0, n1] = *frame.data.first_chunk().expect("a whole frame");
-            let (layer, ..) = LAYERS[usize::from(index)];
+            let (layer, ..) = *LAYERS.get(usize::from(index)).expect("a layer that was sent");
             let number = u16::from_le_bytes([n0, n1]);
             if let Some((last_layer, last_number, last_time)) = last {
                 let is_switch = last_layer != layer;

@@ -12,6 +12,7 @@ mod hostile;
 #[cfg(test)]
 mod media;
 mod negotiation;
+#[cfg(test)]
 mod packets;
 mod paths;
 mod restart;

@@ -117,7 +117,7 @@ impl Outbound {
         match self.sender.send_packet(now, outgoing) {
             Err(SendError::BadNumber) => {
                 // The second in a row is believed: the packet behind it begins anew.
-                if std::mem::replace(&mut self.suspect, Some(given.next())) == Some(given) {
+                if self.suspect.replace(given.next()) == Some(given) {
                     (self.number_offset, self.suspect) = (None, None);
                 }
                 Err(FrameError::UsedNumber { sequence: given.0 })
