@@ -287,7 +287,7 @@ struct Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let fate = (prop::bool::weighted(0.05), prop::bool::weighted(0.05), prop::bool::weighted(0.2));
     let step = (0..3_u64, prop::bool::weighted(0.1), prop::array::uniform3(prop::bool::weighted(0.2)))
-        .prop_flat_map(move |head| (Just(head), prop::array::uniform3(fate.clone()), prop::bool::weighted(0.2)));
+        .prop_flat_map(move |head| (Just(head), prop::array::uniform3(fate), prop::bool::weighted(0.2)));
     prop::collection::vec(step, 1..300).prop_map(|all| {
         let mut choice = 0;
         let all = all.into_iter().map(|((wish, changes, key_frames), fates, has_padding)| {
