@@ -7,7 +7,8 @@
 //! formats have none.
 //!
 //! Left out on purpose: reading sender reports (timestamps go on as packets arrive, which is as exact as the path is
-//! even), and dropping temporal or spatial layers within a source.
+//! even); dropping temporal or spatial layers within a source; waiting until the last frame of the source before is whole
+//! (the key frame takes its place).
 //!
 //! ```
 //! # use std::time::Instant;

@@ -164,8 +164,6 @@ async fn switches_are_seamless(codec: Codec, viewer: Kind) {
     }
     let (before, after) = (start.unwrap(), viewed(&viewer).await);
     println!("{:?}\nfrom {before}\nto {after}", *middle.borrow());
-    let _ =
-        viewer.browser.client().screenshot().await.map(|image| std::fs::write(isolation::scratch().join("s"), image));
     let of = |rid: &str| widths[rid];
     assert!(of("hi") > of("mid") && of("mid") > of("lo"), "{widths:?}");
     task.abort();
