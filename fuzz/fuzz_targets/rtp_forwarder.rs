@@ -20,13 +20,29 @@ struct Script {
 
 #[derive(Arbitrary, Debug)]
 enum Command {
-    Choose { source: u8 },
-    Packet { source: u8, ahead: i8, marker: bool, timestamp: u32, payload: Vec<u8> },
+    Choose {
+        source: u8,
+    },
+    Packet {
+        source: u8,
+        ahead: i8,
+        marker: bool,
+        timestamp: u32,
+        payload: Vec<u8>,
+    },
     /// One that VP8 and VP9 can begin with.
-    KeyFrame { source: u8, picture_id: u16 },
-    Jump { source: u8, sequence: u16 },
+    KeyFrame {
+        source: u8,
+        picture_id: u16,
+    },
+    Jump {
+        source: u8,
+        sequence: u16,
+    },
     Ask,
-    Pass { milliseconds: u16 },
+    Pass {
+        milliseconds: u16,
+    },
 }
 
 const COMMANDS: usize = 1_000;

@@ -229,7 +229,7 @@ in_both_browsers! {
 }
 
 /// The same description, but with one way to its author: through a relay.
-fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
+pub(crate) fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
     let mut sdp = String::new();
     let mut has_candidate = false;
     for line in description.sdp.split_inclusive("\r\n") {
@@ -244,7 +244,7 @@ fn through(relay: &Relay, description: SessionDescription) -> SessionDescription
 }
 
 /// The IPv4 address that a description names.
-fn address(description: &SessionDescription) -> std::net::SocketAddr {
+pub(crate) fn address(description: &SessionDescription) -> std::net::SocketAddr {
     let candidate =
         description.sdp.lines().find(|line| line.starts_with("a=candidate") && line.contains(isolation::IPV4));
     let words: Vec<&str> = candidate.expect("there is an IPv4 address").split(' ').collect();
@@ -252,7 +252,7 @@ fn address(description: &SessionDescription) -> std::net::SocketAddr {
 }
 
 /// Without any candidate: whoever hears this waits to be called.
-fn without_candidates(description: SessionDescription) -> SessionDescription {
+pub(crate) fn without_candidates(description: SessionDescription) -> SessionDescription {
     let lines = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
     SessionDescription { sdp: lines.collect(), ..description }
 }
