@@ -67,6 +67,7 @@ mod description;
 mod driver;
 mod error;
 mod events;
+mod forwarder;
 mod initiator;
 mod message;
 mod receiver;
@@ -86,6 +87,7 @@ pub use error::Error;
 pub use events::{
     ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, event,
 };
+pub use forwarder::Forwarder;
 pub use initiator::Initiator;
 pub use message::Message;
 pub use receiver::Receiver;
@@ -101,6 +103,6 @@ pub use session::datachannel::Priority;
 pub use session::dtls::{Identity, KeyLog};
 pub use session::sdp::Direction;
 pub use session::{
-    Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, ReceivedFrame, ReceivedPacket, TransceiverId,
+    Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId,
     TransceiverInfo, TransceiverOptions,
 };

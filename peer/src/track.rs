@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use session::{Frame, MediaKind, ReceivedFrame, ReceivedPacket, TransceiverId};
+use session::{Frame, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId};
 use tokio::sync::watch;
 
 use crate::connection::{Handle, Shared};
@@ -87,6 +87,42 @@ impl LocalTrack {
     pub async fn send_frame(&self, frame: Frame) -> Result<(), Error> {
         let id = self.inner.transceiver;
         let sent = self.handle.shared.call(move |driver, now| driver.session.send_frame(now, id, &frame)).await?;
+        Ok(sent?)
+    }
+
+    /// Sends a packet that was made elsewhere, such as one that another connection received: for those who forward. It
+    /// is sent under the payload type that is agreed here for its codec. Packets that bring their sequence numbers keep
+    /// their gaps; a track takes frames and packets in turn, but those of one stream should not be mixed.
+    ///
+    /// To forward one of several streams or layers see [`Forwarder`](crate::Forwarder).
+    ///
+    /// ```no_run
+    /// # async fn relay(received: visavis::RemoteTrack, sent: visavis::LocalTrack) -> Result<(), visavis::Error> {
+    /// received.receive_packets().await?;
+    /// loop {
+    ///     tokio::select! {
+    ///         packet = received.recv_packet() => match packet {
+    ///             // What one viewer does not take is no reason to end.
+    ///             Some(packet) => match sent.send_packet(packet.into()).await {
+    ///                 Err(visavis::Error::Media(error)) => eprintln!("{error}"),
+    ///                 result => result?,
+    ///             },
+    ///             None => return Ok(()),
+    ///         },
+    ///         // What the viewer needs, the source is asked for.
+    ///         Some(_) = sent.key_frame_requested() => received.request_key_frame(None).await?,
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Media`] as for frames, when the peer did not agree to the packet's codec, and when it is too long or its
+    /// number was used before; [`Error::ConnectionClosed`].
+    pub async fn send_packet(&self, packet: Packet) -> Result<(), Error> {
+        let id = self.inner.transceiver;
+        let sent = self.handle.shared.call(move |driver, now| driver.session.send_packet(now, id, &packet)).await?;
         Ok(sent?)
     }
 

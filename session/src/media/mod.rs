@@ -10,7 +10,7 @@ pub use codec::{Codec, MediaKind};
 pub(crate) use codec::{Numbers, PayloadType};
 pub use engine::{Door, InboundStats, MediaConfig, MediaStats, OutboundStats};
 pub(crate) use engine::{Engine, Told};
-pub use frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
+pub use frame::{Frame, FrameError, Packet, ReceivedFrame, ReceivedPacket};
 pub(crate) use section::{ExtensionNumbers, LocalMedia, RemoteMedia};
 pub(crate) use transceiver::{Agreed, Layer, Origin, Transceiver, Transceivers};
 pub use transceiver::{Encoding, TransceiverId, TransceiverInfo, TransceiverOptions};

@@ -8,7 +8,7 @@ use super::Session;
 use crate::media::{Encoding, Engine, MediaParameters, Origin, Told, Transceiver};
 use crate::negotiation::TrackChange;
 use crate::{
-    Codec, Door, Error, Event, Frame, FrameError, MediaKind, ReceivedFrame, ReceivedPacket, TransceiverId,
+    Codec, Door, Error, Event, Frame, FrameError, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId,
     TransceiverInfo, TransceiverOptions,
 };
 
@@ -103,6 +103,18 @@ impl Session {
             return Err(FrameError::NoTransceiver);
         }
         self.media.as_mut().ok_or(FrameError::NotReady)?.send_frame(now, id, frame)
+    }
+
+    /// Sends a packet that was made elsewhere, for those who forward. What the path does not take at once waits in the
+    /// same queue as the packets of frames.
+    ///
+    /// # Errors
+    /// [`FrameError`] says what does not fit; nothing was sent then.
+    pub fn send_packet(&mut self, now: Instant, id: TransceiverId, packet: &Packet) -> Result<(), FrameError> {
+        if self.transceiver(id).is_none_or(|one| one.stopped) {
+            return Err(FrameError::NoTransceiver);
+        }
+        self.media.as_mut().ok_or(FrameError::NotReady)?.send_packet(now, id, packet)
     }
 
     /// The next whole frame that a transceiver received, if one is there.

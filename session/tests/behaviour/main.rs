@@ -12,6 +12,8 @@ mod hostile;
 #[cfg(test)]
 mod media;
 mod negotiation;
+#[cfg(test)]
+mod packets;
 mod paths;
 mod restart;
 #[cfg(test)]

@@ -285,7 +285,12 @@ impl Section {
         // What came before the first packet of the stream itself repairs nothing.
         let receiver = inbound.receiver_mut()?;
         receiver.set_rtx_ssrc(now, ssrc);
+        let duplicates = receiver.stats().duplicates;
         receiver.handle_rtx(now, &rtp::Header { payload_type, ..header }, payload);
+        // Some senders fill the path with what has come already.
+        if receiver.stats().duplicates > duplicates {
+            return Some(());
+        }
         // Without a payload it only probes the path.
         let Some((sequence, payload)) = rtp::payload::rtx::decode(payload).ok()? else { return Some(()) };
         let header = rtp::Header { sequence, payload_type, ssrc: stream, ..header };
@@ -302,11 +307,16 @@ impl Section {
     ) -> Option<()> {
         let codec = self.codec(header.payload_type)?;
         let stream = self.stream_mut(ssrc)?;
+        let duplicates = |stream: &Inbound| stream.receiver().map(|receiver| receiver.stats().duplicates);
+        let before = duplicates(stream).unwrap_or_default();
         if codec.format().is_some() {
             stream.stream(now, header.payload_type, &codec, config)?.receiver.handle_packet(now, &header, payload);
         } else if let Some(receiver) = stream.receiver_mut() {
             // Without a format it rides along, as telephone events do: only who takes packets can use it.
             receiver.handle_packet(now, &header, &[]);
+        }
+        if duplicates(stream).is_some_and(|now| now > before) {
+            return Some(());
         }
         self.forward(now, config, ssrc, header, payload)
     }
@@ -324,7 +334,7 @@ impl Section {
         header: rtp::Header,
         payload: &[u8],
     ) -> Option<()> {
-        if self.door == Door::Frames || payload.is_empty() {
+        if self.door == Door::Frames {
             return Some(());
         }
         let codec = self.codec(header.payload_type)?;

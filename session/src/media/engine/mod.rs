@@ -19,7 +19,7 @@ use rand::{Rng, SeedableRng};
 use rtp::NtpTime;
 use rtp::packet::{Extension, ExtensionMap};
 
-use super::frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
+use super::frame::{Frame, FrameError, Packet, ReceivedFrame, ReceivedPacket};
 use super::{Codec, MediaKind, MediaParameters, PayloadType, TransceiverId};
 use bandwidth::Bandwidth;
 use inbound::Inbound;
@@ -33,6 +33,9 @@ pub use stats::{InboundStats, OutboundStats};
 pub struct MediaConfig {
     /// The largest RTP payload, in bytes: what is left of the session's MTU for it.
     pub max_payload: usize,
+    /// The largest payload of a packet that was made elsewhere, in bytes. Browsers fill packets of 1,200 bytes, headers
+    /// included.
+    pub max_packet_payload: usize,
     /// How many sources of the peer one media section may have, layers and retransmissions apart.
     pub max_sources: usize,
     /// How long a gap may hold up the video behind it.
@@ -59,6 +62,7 @@ impl Default for MediaConfig {
     fn default() -> Self {
         Self {
             max_payload: 1100,
+            max_packet_payload: 1200,
             max_sources: 16,
             max_video_wait: Duration::from_millis(500),
             max_audio_wait: Duration::from_millis(120),
@@ -79,7 +83,7 @@ pub enum Door {
     /// Whole frames in order.
     #[default]
     Frames,
-    /// Packets as they arrive, those that were sent again among them.
+    /// Packets as they arrive, those that were sent again among them, but each once.
     Packets,
 }
 
@@ -238,13 +242,17 @@ impl Engine {
         }
         let no_layer = || FrameError::NoLayer { rid: frame.rid.clone() };
         let stream = section.outbound.iter_mut().find(|stream| stream.rid == frame.rid).ok_or_else(no_layer)?;
-        stream.send_frame(now, frame)?;
-        if frame.is_key_frame {
-            let mut types = section.parameters.send.iter().flat_map(|send| &send.types);
-            let sent = types.find(|one| one.number == stream.payload_type);
-            stream.frame_size = sent.and_then(|one| one.codec.frame_size(&frame.data)).or(stream.frame_size);
-        }
-        Ok(())
+        stream.send_frame(now, section.parameters.send.as_ref(), frame)
+    }
+
+    pub(crate) fn send_packet(&mut self, now: Instant, id: TransceiverId, packet: &Packet) -> Result<(), FrameError> {
+        let has_keys = self.has_keys();
+        let section = self.section_mut(id).ok_or(FrameError::NotReady)?;
+        let (Some(send), true) = (&section.parameters.send, has_keys) else { return Err(FrameError::NotReady) };
+        let rid = packet.rid.as_deref();
+        let no_layer = || FrameError::NoLayer { rid: rid.map(str::to_owned) };
+        let stream = section.outbound.iter_mut().find(|stream| stream.rid.as_deref() == rid).ok_or_else(no_layer)?;
+        stream.send_packet(now, send, packet)
     }
 
     pub(crate) fn set_door(&mut self, id: TransceiverId, door: Door) {
@@ -298,6 +306,7 @@ impl Engine {
             section.inbound.iter_mut().for_each(|stream| stream.handle_timeout(now));
             section.tell_readable(&mut self.told);
         }
+        self.tell_requests(now);
         self.bandwidth.handle_timeout(now);
         self.tell_bandwidth();
     }
@@ -305,9 +314,11 @@ impl Engine {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.keys.as_ref()?;
         let streams = self.sections.iter().flat_map(|section| &section.inbound).filter_map(Inbound::poll_timeout);
+        let sent = self.sections.iter().flat_map(|section| &section.outbound);
+        let requests = sent.filter_map(|stream| stream.sender.poll_timeout());
         let has_queued = self.sections.iter().flat_map(|section| &section.outbound).any(Outbound::has_queued);
         let others = [self.reports.poll_timeout(), self.bandwidth.poll_timeout(has_queued)];
-        streams.chain(others.into_iter().flatten()).min()
+        streams.chain(requests).chain(others.into_iter().flatten()).min()
     }
 
     pub(crate) fn poll_told(&mut self) -> Option<Told> {

@@ -1,14 +1,16 @@
 //! What is sent: frames become packets, and packets leave as fast as the path takes them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use rtp::packet::{AbsSendTime, ExtensionWriter, Values};
-use rtp::send::{self, Kind, OutgoingFrame, SendError, Sender};
+use rtp::send::{self, Kind, Numbering, OutgoingFrame, OutgoingPacket, SendError, Sender};
+use rtp::{Header, SequenceNumber};
 
-use super::super::frame::{Frame, FrameError};
-use super::super::{Layer, MediaKind, SendParameters};
+use super::super::frame::{Frame, FrameError, Packet};
+use super::super::{Codec, Layer, MediaKind, PayloadType, SendParameters};
 use super::{Engine, MediaConfig, Section};
 
 /// One layer that is sent.
@@ -17,17 +19,23 @@ pub(super) struct Outbound {
     pub(super) rid: Option<String>,
     pub(super) payload_type: u8,
     clock_rate: u32,
+    rtx_ssrc: u32,
     pub(super) sender: Sender,
     /// Bytes of headers and padding that were sent.
     pub(super) header_bytes: u64,
     /// Width and height, as the last key frame says.
     pub(super) frame_size: Option<(u32, u32)>,
+    /// The codec of the last packet that was given, and its number here.
+    given: Option<(Arc<Codec>, u8)>,
+    /// What is added to the sequence numbers that packets are given with.
+    number_offset: Option<u16>,
+    /// After a number that could not be: the next one, which would show that whoever gives them has begun anew.
+    suspect: Option<SequenceNumber>,
 }
 
 impl Outbound {
     fn new(now: Instant, layer: &Layer, send: &SendParameters, config: &MediaConfig, rng: &mut StdRng) -> Option<Self> {
-        // What can be packetised comes first; events ride along.
-        let best = send.types.iter().find(|one| one.codec.format().is_some())?;
+        let best = best_type(send)?;
         let media = match best.codec.kind {
             MediaKind::Audio => send::Media::Audio,
             MediaKind::Video => send::Media::Video,
@@ -39,6 +47,7 @@ impl Outbound {
         // and an AEAD must not seal another one under its number (RFC 7714, section 8.4).
         sender.resends_without_rtx = false;
         sender.max_payload = config.max_payload;
+        sender.max_packet_payload = Some(config.max_packet_payload);
         sender.header_size = HEADER_BYTES;
         sender.queue_packets = config.max_queued_packets;
         sender.history_packets = config.history;
@@ -49,9 +58,13 @@ impl Outbound {
             rid: layer.encoding.rid.clone(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
+            rtx_ssrc: layer.rtx_ssrc,
             sender: Sender::new(sender, now, seed),
             header_bytes: 0,
             frame_size: None,
+            given: None,
+            number_offset: None,
+            suspect: None,
         })
     }
 
@@ -59,19 +72,129 @@ impl Outbound {
         self.sender.next_size().is_some()
     }
 
-    pub(super) fn send_frame(&mut self, now: Instant, frame: &Frame) -> Result<(), FrameError> {
+    pub(super) fn send_frame(
+        &mut self,
+        now: Instant,
+        send: Option<&SendParameters>,
+        frame: &Frame,
+    ) -> Result<(), FrameError> {
+        let best = send.and_then(best_type);
+        if let Some(best) = best {
+            self.set_type(best);
+        }
+        self.count_by_ourselves();
         let timestamp = ticks(frame.timestamp, self.clock_rate);
         let is_key_frame = frame.is_key_frame;
         let outgoing = OutgoingFrame { data: &frame.data, timestamp, is_key_frame, ..OutgoingFrame::default() };
-        self.sender.send_frame(now, &outgoing).map_err(|error| match error {
+        self.sender.send_frame(now, &outgoing).map_err(|error| self.refused(error))?;
+        if is_key_frame {
+            self.frame_size = best.and_then(|best| best.codec.frame_size(&frame.data)).or(self.frame_size);
+        }
+        Ok(())
+    }
+
+    /// Sends a packet that was made elsewhere.
+    pub(super) fn send_packet(
+        &mut self,
+        now: Instant,
+        send: &SendParameters,
+        packet: &Packet,
+    ) -> Result<(), FrameError> {
+        let payload_type = self.type_of(send, &packet.codec)?;
+        let offset = match packet.sequence {
+            Some(sequence) => self.number_offset(sequence),
+            None => {
+                self.count_by_ourselves();
+                0
+            }
+        };
+        // The sender does that by itself where it counts by itself.
+        let timestamp_offset = packet.sequence.map_or(0, |_| self.sender.timestamp_offset());
+        let header = Header {
+            marker: packet.marker,
+            payload_type,
+            sequence: SequenceNumber(packet.sequence.unwrap_or_default()).plus(offset),
+            timestamp: packet.timestamp.wrapping_add(timestamp_offset),
+            ssrc: self.ssrc,
+        };
+        let outgoing = OutgoingPacket {
+            header,
+            payload: packet.payload.clone(),
+            captured: packet.captured,
+            is_key_frame: packet.is_key_frame,
+            tag: 0,
+        };
+        let given = SequenceNumber(packet.sequence.unwrap_or_default());
+        match self.sender.send_packet(now, outgoing) {
+            Err(SendError::BadNumber) => {
+                // The second in a row is believed: the packet behind it begins anew.
+                if self.suspect.replace(given.next()) == Some(given) {
+                    (self.number_offset, self.suspect) = (None, None);
+                }
+                Err(FrameError::UsedNumber { sequence: given.0 })
+            }
+            result => {
+                self.suspect = None;
+                result.map_err(|error| self.refused(error))
+            }
+        }
+    }
+
+    /// What is added to numbers that are given, so that the first follows upon what was sent before.
+    fn number_offset(&mut self, first: u16) -> u16 {
+        if self.number_offset.is_none() {
+            self.sender.set_numbering(Numbering::Kept);
+        }
+        let next = self.sender.next_number();
+        *self.number_offset.get_or_insert(next.0.wrapping_sub(first))
+    }
+
+    fn count_by_ourselves(&mut self) {
+        self.sender.set_numbering(Numbering::Continuous);
+        (self.number_offset, self.suspect) = (None, None);
+    }
+
+    /// The number of a codec here. That of the last packet is remembered, as codecs seldom change.
+    fn type_of(&mut self, send: &SendParameters, codec: &Arc<Codec>) -> Result<u8, FrameError> {
+        if let Some((last, number)) = &self.given
+            && Arc::ptr_eq(last, codec)
+        {
+            return Ok(*number);
+        }
+        let agreed = send.types.iter().find(|one| one.codec.matches(codec));
+        let agreed = agreed.ok_or_else(|| FrameError::NoCodec { codec: Box::new((**codec).clone()) })?;
+        self.given = Some((codec.clone(), agreed.number));
+        // What rides along leaves the stream as it is.
+        if agreed.codec.format().is_some() {
+            self.set_type(agreed);
+        }
+        Ok(agreed.number)
+    }
+
+    /// From now on the stream is of this type, and repaired by what is agreed for it.
+    fn set_type(&mut self, one: &PayloadType) {
+        if self.payload_type == one.number {
+            return;
+        }
+        (self.payload_type, self.clock_rate, self.given) = (one.number, one.codec.clock_rate, None);
+        self.sender.set_format(one.codec.format(), one.number, one.codec.clock_rate);
+        self.sender.set_rtx(one.rtx.map(|payload_type| send::Rtx { ssrc: self.rtx_ssrc, payload_type }));
+    }
+
+    fn refused(&self, error: SendError) -> FrameError {
+        match error {
             SendError::Frame(error) => FrameError::Frame(error),
             SendError::QueueFull(_) => FrameError::Full { packets: self.sender.stats().queued_packets },
+            SendError::TooLong { length, limit } => FrameError::PacketTooLong { length, limit },
             // Streams here are always active and take frames.
-            SendError::Inactive | SendError::NoFormat | SendError::TooLong { .. } | SendError::BadNumber | _ => {
-                FrameError::NotReady
-            }
-        })
+            SendError::Inactive | SendError::NoFormat | SendError::BadNumber | _ => FrameError::NotReady,
+        }
     }
+}
+
+/// What is sent where nobody says otherwise: of what can be packetised, the first.
+fn best_type(send: &SendParameters) -> Option<&PayloadType> {
+    send.types.iter().find(|one| one.codec.format().is_some())
 }
 
 /// A time in ticks of a clock; as timestamps do, it wraps.
@@ -88,12 +211,18 @@ impl Section {
             self.outbound.clear();
             return;
         };
-        let best = send.types.iter().find(|one| one.codec.format().is_some()).map(|one| one.number);
         let is_kept = |stream: &Outbound| {
-            Some(stream.payload_type) == best
-                && send.layers.iter().any(|layer| layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid)
+            send.layers.iter().any(|layer| layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid)
         };
         self.outbound.retain(is_kept);
+        for stream in &mut self.outbound {
+            stream.given = None;
+            // A number keeps its meaning, but it may no longer be agreed.
+            let is_agreed = send.types.iter().any(|one| one.number == stream.payload_type);
+            if let (false, Some(best)) = (is_agreed, best_type(send)) {
+                stream.set_type(best);
+            }
+        }
         for layer in &send.layers {
             if self.outbound.iter().all(|stream| stream.ssrc != layer.ssrc) {
                 self.outbound.extend(Outbound::new(now, layer, send, config, rng));
