@@ -13,6 +13,8 @@ pub(super) const HIGH: f64 = 0.10;
 const WEIGHT: f64 = 0.2;
 /// The factor per second while loss is low.
 const GROWTH: f64 = 1.08;
+/// The limit is never lower than this part of what arrives.
+const FLOOR: f64 = 0.85;
 /// Between two decreases, besides a round trip.
 const DECREASE_INTERVAL: Duration = Duration::from_millis(300);
 
@@ -46,8 +48,15 @@ impl LossBased {
     }
 
     /// Judges the loss, once there is enough to judge by. `target` is what is sent now, `unlimited` what the estimate
-    /// would be without this limit.
-    pub(super) fn update(&mut self, now: Instant, target: Bitrate, unlimited: Bitrate, round_trip: Duration) {
+    /// would be without this limit, `arriving` what gets through anyway.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        target: Bitrate,
+        unlimited: Bitrate,
+        arriving: Option<Bitrate>,
+        round_trip: Duration,
+    ) {
         let elapsed = self.judged.map_or(LEAST_TIME, |judged| now.saturating_duration_since(judged));
         if self.reported < LEAST_PACKETS || elapsed < LEAST_TIME {
             return;
@@ -60,7 +69,9 @@ impl LossBased {
             let interval = DECREASE_INTERVAL + round_trip;
             if self.decreased.is_none_or(|decreased| now.saturating_duration_since(decreased) >= interval) {
                 self.decreased = Some(now);
-                self.limit = Some(self.config.clamp(target.scaled(after_loss(self.fraction))));
+                // A queue that overflowed lost much at once, but what passed it is what the path carries.
+                let floor = arriving.unwrap_or_default().scaled(FLOOR);
+                self.limit = Some(self.config.clamp(target.scaled(after_loss(self.fraction)).max(floor)));
             }
         } else if self.fraction < LOW {
             let factor = GROWTH.powf(elapsed.as_secs_f64().min(1.0));
@@ -78,6 +89,11 @@ impl LossBased {
 
     pub(super) const fn limit(&self) -> Option<Bitrate> {
         self.limit
+    }
+
+    /// Whether more is lost than paths lose anyway.
+    pub(super) const fn is_notable(&self) -> bool {
+        self.smoothed >= LOW
     }
 
     /// Whether so much is lost that trying more is pointless.
@@ -103,7 +119,7 @@ mod tests {
             }
             let now = sim::start() + Duration::from_millis((from + report) * 100);
             let target = loss.limit().unwrap_or(unlimited).min(unlimited);
-            loss.update(now, target, unlimited, Duration::from_millis(50));
+            loss.update(now, target, unlimited, None, Duration::from_millis(50));
         }
     }
 
@@ -126,13 +142,25 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_overflowed_does_not_make_less_of_the_path_than_arrives() {
+        let mut loss = LossBased::new(Config::default());
+        for second in 0..5 {
+            (0..100).for_each(|number| loss.add(number < 70));
+            let (now, target) = (sim::start() + Duration::from_secs(second), Bitrate::kilobits(500));
+            let target = loss.limit().unwrap_or(target);
+            loss.update(now, target, target, Some(Bitrate::kilobits(300)), Duration::ZERO);
+        }
+        assert_eq!(loss.limit(), Some(Bitrate::kilobits(255)));
+    }
+
+    #[test]
     fn what_comes_late_is_not_lost() {
         let mut loss = LossBased::new(Config::default());
         for _ in 0..40 {
             loss.add(true);
             loss.add_late();
         }
-        loss.update(sim::start(), Bitrate(1000), Bitrate(1000), Duration::ZERO);
+        loss.update(sim::start(), Bitrate(1000), Bitrate(1000), None, Duration::ZERO);
         assert_eq!((loss.limit(), loss.is_high()), (None, false));
     }
 }

@@ -8,6 +8,7 @@ mod bandwidth;
 mod inbound;
 mod outbound;
 mod rtcp;
+mod share;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -49,8 +50,12 @@ pub struct MediaConfig {
     pub start_bitrate: u64,
     /// The least that is ever estimated, in bits per second.
     pub min_bitrate: u64,
-    /// The most that is ever estimated, in bits per second.
+    /// The most that is ever estimated, in bits per second. Where the path carries about as much, data channels are
+    /// not held back beside video.
     pub max_bitrate: u64,
+    /// The part of the path that data channels are sure of beside video, from 0 to 1, when both have more to send than
+    /// the path carries. What either does not use is the other's.
+    pub share_of_data: f64,
 }
 
 impl Default for MediaConfig {
@@ -67,6 +72,7 @@ impl Default for MediaConfig {
             start_bitrate: 500_000,
             min_bitrate: 30_000,
             max_bitrate: 30_000_000,
+            share_of_data: 1.0 / 3.0,
         }
     }
 }
@@ -144,6 +150,8 @@ pub struct MediaStats {
     pub malformed_dropped: u64,
     /// Packets that belong to nothing that was agreed.
     pub unknown_dropped: u64,
+    /// What the path is estimated to carry, in bits per second: media of every kind, and data channels beside video.
+    pub estimate: u64,
 }
 
 impl Engine {
@@ -325,7 +333,7 @@ impl Engine {
     }
 
     pub(crate) const fn stats(&self) -> MediaStats {
-        self.stats
+        MediaStats { estimate: self.bandwidth.total(), ..self.stats }
     }
 }
 

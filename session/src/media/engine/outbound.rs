@@ -102,6 +102,25 @@ impl Engine {
         self.keys.is_some() && (self.transmit_rtcp(now, buf) || self.transmit_rtp(now, buf))
     }
 
+    /// Whether data channels may send now, beside media.
+    pub(crate) fn lets_data(&mut self, now: Instant) -> bool {
+        self.bandwidth.lets_data(now)
+    }
+
+    /// So many bytes of data channels have left; or none could, though there are some.
+    pub(crate) fn on_data(&mut self, now: Instant, sent: usize, has_more: bool) {
+        if sent > 0 {
+            self.bandwidth.on_data_sent(now, sent);
+        } else if has_more {
+            self.bandwidth.on_data_waiting(now);
+        }
+    }
+
+    /// When data channels that have to wait may go on.
+    pub(crate) const fn data_release(&self) -> Option<Instant> {
+        self.bandwidth.data_release()
+    }
+
     fn transmit_rtp(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         if self.transmit_where(now, buf, |section| section.is_audio()) {
             return true;
@@ -148,7 +167,12 @@ impl Engine {
         let next = streams.find_map(|stream| Some((stream.rid.as_deref(), stream.sender.poll(now)?)));
         let Some((rid, outgoing)) = next else { return false };
         let (start, is_repair) = (buf.len(), outgoing.kind != Kind::Media);
-        let sequence = self.bandwidth.on_sent(now, HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES);
+        let bytes = HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES;
+        let is_video = section.parameters.kind == MediaKind::Video;
+        let sequence = self.bandwidth.on_sent(now, bytes, is_video);
+        if outgoing.kind == Kind::Retransmission {
+            self.bandwidth.on_repair(now, bytes);
+        }
         let values = Values {
             abs_send_time: Some(AbsSendTime::from_ntp(ntp)),
             transport_sequence: Some(sequence.0),
