@@ -9,6 +9,8 @@ const LEAST_TIME: Duration = Duration::from_millis(100);
 /// Up to here loss is what paths have anyway; above, it is congestion.
 pub(super) const LOW: f64 = 0.02;
 pub(super) const HIGH: f64 = 0.10;
+/// With less than this a probe that came through counts for more.
+const MUCH: f64 = 0.05;
 /// The weight of each judgement in the loss of late.
 const WEIGHT: f64 = 0.2;
 /// The factor per second while loss is low.
@@ -73,7 +75,8 @@ impl LossBased {
                 let floor = arriving.unwrap_or_default().scaled(FLOOR);
                 self.limit = Some(self.config.clamp(target.scaled(after_loss(self.fraction)).max(floor)));
             }
-        } else if self.fraction < LOW {
+        } else if self.fraction < LOW || self.smoothed < LOW {
+            // Of few packets, one is more than that already.
             let factor = GROWTH.powf(elapsed.as_secs_f64().min(1.0));
             let grown = self.limit.map(|limit| limit.scaled(factor));
             self.limit = grown.filter(|limit| *limit < unlimited);
@@ -82,7 +85,7 @@ impl LossBased {
 
     /// A probe came through at this rate: unless much is lost, the limit is outdated.
     pub(super) fn handle_probe(&mut self, rate: Bitrate) {
-        if self.smoothed < LOW {
+        if self.smoothed < MUCH {
             self.limit = self.limit.filter(|limit| *limit > rate);
         }
     }
@@ -151,6 +154,32 @@ mod tests {
             loss.update(now, target, target, Some(Bitrate::kilobits(300)), Duration::ZERO);
         }
         assert_eq!(loss.limit(), Some(Bitrate::kilobits(255)));
+    }
+
+    #[test]
+    fn one_packet_of_a_hundred_does_not_keep_a_limit() {
+        let mut loss = LossBased::new(Config::default());
+        let mut now = sim::start();
+        let mut report = |loss: &mut LossBased, lost: u32| {
+            now += Duration::from_millis(100);
+            (0..20).for_each(|number| loss.add(number < lost));
+            let target = loss.limit().unwrap_or(Bitrate::kilobits(300));
+            loss.update(now, target, Bitrate::kilobits(1000), None, Duration::ZERO);
+        };
+        report(&mut loss, 3);
+        let limit = loss.limit().unwrap();
+        // Two reports of five have a packet lost of twenty, as by accident.
+        for _ in 0..50 {
+            report(&mut loss, 0);
+            report(&mut loss, 0);
+            report(&mut loss, 0);
+            report(&mut loss, 1);
+            report(&mut loss, 1);
+        }
+        assert!(loss.limit() > Some(limit.scaled(3.0)), "{:?} after {limit}", loss.limit());
+        report(&mut loss, 1);
+        loss.handle_probe(Bitrate::kilobits(1000));
+        assert_eq!(loss.limit(), None);
     }
 
     #[test]
