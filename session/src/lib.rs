@@ -83,8 +83,8 @@ pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
 pub use event::{Ended, Event};
 pub use media::{
-    Codec, Door, Encoding, Frame, FrameError, MediaConfig, MediaKind, MediaStats, ReceivedFrame, ReceivedPacket,
-    TransceiverId, TransceiverInfo, TransceiverOptions,
+    Codec, Door, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, MediaStats, ReceivedFrame,
+    ReceivedPacket, TransceiverId, TransceiverInfo, TransceiverOptions,
 };
 pub use negotiation::OfferOptions;
 pub use session::Session;

@@ -127,8 +127,15 @@ mod tests {
         measurements.expect(PROBE);
         for number in 0..count {
             let at = sim::start() + Duration::from_millis(number * sent);
-            let packet =
-                PacketResult { sent: at, size: 1000, cluster: None, arrival: None, was_lost: false, skipped: 0, beside: 0 };
+            let packet = PacketResult {
+                sent: at,
+                size: 1000,
+                cluster: None,
+                arrival: None,
+                was_lost: false,
+                skipped: 0,
+                beside: 0,
+            };
             measurements.add(Cluster(7), &packet, number as i64 * received * 1000);
         }
         measurements.take()

@@ -58,6 +58,11 @@ impl Bandwidth {
         self.share.for_frames(self.now, media).0
     }
 
+    /// What of it is left for video.
+    pub(super) fn for_video(&self, now: Instant) -> u64 {
+        self.estimate().saturating_sub(self.share.audio(now).0)
+    }
+
     /// What the path carries, for all that is sent.
     pub(super) const fn total(&self) -> u64 {
         self.estimator.target().0

@@ -6,6 +6,7 @@
 
 mod bandwidth;
 mod inbound;
+mod layers;
 mod outbound;
 mod rtcp;
 mod share;
@@ -93,6 +94,8 @@ pub(crate) enum Told {
     Readable(TransceiverId),
     KeyframeRequested(TransceiverId, Option<String>),
     Bandwidth(u64),
+    /// What the layers of this one may send.
+    Layers(TransceiverId),
 }
 
 /// What is agreed for one transceiver, and its streams.
@@ -105,6 +108,8 @@ struct Section {
     door: Door,
     packets: VecDeque<ReceivedPacket>,
     was_told_readable: bool,
+    /// Whether its layers were told what they may send.
+    was_allotted: bool,
 }
 
 /// Which stream a source of the peer belongs to.
@@ -129,6 +134,8 @@ pub(crate) struct Engine {
     turn: usize,
     places: HashMap<u32, Place>,
     bandwidth: Bandwidth,
+    /// When it was last looked at what each layer may send.
+    allotted: Option<Instant>,
     reports: Reports,
     told: VecDeque<Told>,
     rtt: Option<Duration>,
@@ -171,6 +178,7 @@ impl Engine {
             began,
             cname,
             keys: None,
+            allotted: None,
             sections: Vec::new(),
             turn: 0,
             places: HashMap::new(),
@@ -211,6 +219,7 @@ impl Engine {
         self.tell_rtt();
         self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
         self.reports.set_in_use(now, !self.sections.is_empty());
+        self.allot(now, true);
     }
 
     /// Rebuilds what packets are routed by.
@@ -299,7 +308,7 @@ impl Engine {
             section.tell_readable(&mut self.told);
         }
         self.bandwidth.handle_timeout(now);
-        self.tell_bandwidth();
+        self.tell_bandwidth(now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -320,7 +329,8 @@ impl Engine {
         }
     }
 
-    fn tell_bandwidth(&mut self) {
+    fn tell_bandwidth(&mut self, now: Instant) {
+        self.allot(now, false);
         if let Some(estimate) = self.bandwidth.take_news() {
             self.told.retain(|told| !matches!(told, Told::Bandwidth(_)));
             self.tell(Told::Bandwidth(estimate));
@@ -351,6 +361,7 @@ impl Section {
             door: Door::default(),
             packets: VecDeque::new(),
             was_told_readable: false,
+            was_allotted: false,
         }
     }
 

@@ -8,13 +8,18 @@ use rtp::packet::{AbsSendTime, ExtensionWriter, Values};
 use rtp::send::{self, Kind, OutgoingFrame, SendError, Sender};
 
 use super::super::frame::{Frame, FrameError};
-use super::super::{Layer, MediaKind, SendParameters};
+use super::super::{Encoding, Layer, MediaKind, SendParameters};
+use super::layers::Allotted;
 use super::{Engine, MediaConfig, Section};
 
 /// One layer that is sent.
 pub(super) struct Outbound {
     pub(super) ssrc: u32,
     pub(super) rid: Option<String>,
+    pub(super) encoding: Encoding,
+    /// Its place among the layers.
+    pub(super) place: usize,
+    pub(super) allotted: Allotted,
     pub(super) payload_type: u8,
     clock_rate: u32,
     pub(super) sender: Sender,
@@ -43,6 +48,9 @@ impl Outbound {
         Some(Self {
             ssrc: layer.ssrc,
             rid: layer.encoding.rid.clone(),
+            encoding: layer.encoding.clone(),
+            place: 0,
+            allotted: Allotted::default(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
             sender: Sender::new(sender, now, seed),
@@ -88,9 +96,12 @@ impl Section {
                 && send.layers.iter().any(|layer| layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid)
         };
         self.outbound.retain(is_kept);
-        for layer in &send.layers {
+        for (place, layer) in send.layers.iter().enumerate() {
             if self.outbound.iter().all(|stream| stream.ssrc != layer.ssrc) {
                 self.outbound.extend(Outbound::new(now, layer, send, config, rng));
+            }
+            if let Some(stream) = self.outbound.iter_mut().find(|stream| stream.ssrc == layer.ssrc) {
+                (stream.place, stream.encoding) = (place, layer.encoding.clone());
             }
         }
     }
@@ -160,6 +171,7 @@ impl Engine {
     fn transmit_from(&mut self, now: Instant, buf: &mut Vec<u8>, index: usize) -> bool {
         let ntp = self.ntp(now);
         let (Some(keys), Some(section)) = (&mut self.keys, self.sections.get_mut(index)) else { return false };
+        let is_video = !section.is_audio();
         let has_turns = section.outbound.len() > 1;
         section.outbound.rotate_left(usize::from(has_turns));
         let (map, mid) = (&section.map, &section.parameters.mid);
@@ -168,7 +180,6 @@ impl Engine {
         let Some((rid, outgoing)) = next else { return false };
         let (start, is_repair) = (buf.len(), outgoing.kind != Kind::Media);
         let bytes = HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES;
-        let is_video = section.parameters.kind == MediaKind::Video;
         let sequence = self.bandwidth.on_sent(now, bytes, is_video);
         if outgoing.kind == Kind::Retransmission {
             self.bandwidth.on_repair(now, bytes);

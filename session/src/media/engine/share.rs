@@ -55,6 +55,7 @@ pub(super) struct Share {
     media: Flow,
     /// What of media is sent again.
     repairs: Flow,
+    audio: Flow,
     data: Flow,
     /// When video was sent last.
     video: Option<Instant>,
@@ -74,6 +75,7 @@ impl Share {
             estimate: None,
             media: Flow::default(),
             repairs: Flow::default(),
+            audio: Flow::default(),
             data: Flow::default(),
             video: None,
             waited: None,
@@ -93,7 +95,14 @@ impl Share {
         self.media.add(now, bytes);
         if is_video {
             self.video = Some(now);
+        } else {
+            self.audio.add(now, bytes);
         }
+    }
+
+    /// What sound takes.
+    pub(super) fn audio(&self, now: Instant) -> Bitrate {
+        self.audio.rate(now)
     }
 
     /// What just left was sent again.
