@@ -103,6 +103,6 @@ pub use session::datachannel::Priority;
 pub use session::dtls::{Identity, KeyLog};
 pub use session::sdp::Direction;
 pub use session::{
-    Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId,
-    TransceiverInfo, TransceiverOptions,
+    Codec, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, Packet, ReceivedFrame, ReceivedPacket,
+    TransceiverId, TransceiverInfo, TransceiverOptions,
 };

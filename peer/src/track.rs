@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use session::{Frame, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId};
+use session::{Encoding, Frame, LayerBitrate, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId};
 use tokio::sync::watch;
 
 use crate::connection::{Handle, Shared};
@@ -29,6 +29,8 @@ pub(crate) struct Local {
     pub(crate) kind: MediaKind,
     pub(crate) transceiver: TransceiverId,
     pub(crate) keyframes: Mutex<Requests>,
+    /// What each layer may send.
+    pub(crate) layers: watch::Sender<Vec<LayerBitrate>>,
 }
 
 /// The layers that the peer wants a key frame of.
@@ -151,9 +153,28 @@ impl LocalTrack {
         is_wanted
     }
 
-    /// What the path carries, in bits per second, to be watched: encoders and layers are to stay below it.
+    /// What the path carries for media, in bits per second, to be watched: all tracks together are to stay below it.
     pub fn watch_bandwidth(&self) -> watch::Receiver<u64> {
         self.handle.shared.bandwidth.subscribe()
+    }
+
+    /// What each layer of this track may send, to be watched, in the order of its encodings; one without a name where
+    /// there is only one, and nothing for sound, or before it is agreed that the track is sent. A layer that may send 0
+    /// is to pause; when it resumes a key frame of it is asked for, by [`key_frame_requested`](Self::key_frame_requested).
+    pub fn watch_bitrates(&self) -> watch::Receiver<Vec<LayerBitrate>> {
+        self.inner.layers.subscribe()
+    }
+
+    /// Changes what the layers may take and which of them are sent, without negotiation (W3C WebRTC 1.0,
+    /// `setParameters`). They are as many as the track was made with, of the same names and in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Negotiation`] when these are other layers, or the transceiver is over; [`Error::ConnectionClosed`].
+    pub async fn set_encodings(&self, encodings: Vec<Encoding>) -> Result<(), Error> {
+        let id = self.inner.transceiver;
+        let set = move |driver: &mut crate::driver::Driver, now| driver.session.set_encodings(now, id, encodings);
+        Ok(self.handle.shared.call(set).await??)
     }
 }
 

@@ -49,7 +49,8 @@ impl Driver {
     }
 
     fn keep_local(&mut self, transceiver: TransceiverId, kind: MediaKind, id: String) -> Arc<Local> {
-        let local = Arc::new(Local { id, kind, transceiver, keyframes: std::sync::Mutex::default() });
+        let layers = tokio::sync::watch::Sender::new(self.session.layer_bitrates(transceiver));
+        let local = Arc::new(Local { id, kind, transceiver, keyframes: std::sync::Mutex::default(), layers });
         if let Some(old) = self.tracks.local.insert(transceiver, local.clone()) {
             old.end();
         }
@@ -87,6 +88,13 @@ impl Driver {
         if let Some(track) = self.tracks.remote.get(&transceiver) {
             track.deliver_frames(|| self.session.read_frame(now, transceiver));
             track.deliver_packets(|| self.session.read_packet(now, transceiver));
+        }
+    }
+
+    /// What the layers of a track may send has changed.
+    pub(super) fn tell_layers(&self, transceiver: TransceiverId, layers: Vec<session::LayerBitrate>) {
+        if let Some(track) = self.tracks.local.get(&transceiver) {
+            track.layers.send_replace(layers);
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) use engine::{Engine, Told};
 pub use frame::{Frame, FrameError, Packet, ReceivedFrame, ReceivedPacket};
 pub(crate) use section::{ExtensionNumbers, LocalMedia, RemoteMedia};
 pub(crate) use transceiver::{Agreed, Layer, Origin, Transceiver, Transceivers};
-pub use transceiver::{Encoding, TransceiverId, TransceiverInfo, TransceiverOptions};
+pub use transceiver::{Encoding, LayerBitrate, TransceiverId, TransceiverInfo, TransceiverOptions};
 
 /// What both sides agreed on for one media section.
 #[derive(Clone, Debug, PartialEq, Eq)]

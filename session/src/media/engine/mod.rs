@@ -6,8 +6,10 @@
 
 mod bandwidth;
 mod inbound;
+mod layers;
 mod outbound;
 mod rtcp;
+mod share;
 mod stats;
 
 use std::collections::{HashMap, VecDeque};
@@ -54,8 +56,12 @@ pub struct MediaConfig {
     pub start_bitrate: u64,
     /// The least that is ever estimated, in bits per second.
     pub min_bitrate: u64,
-    /// The most that is ever estimated, in bits per second.
+    /// The most that is ever estimated, in bits per second. Where the path carries about as much, data channels are
+    /// not held back beside video.
     pub max_bitrate: u64,
+    /// The part of the path that data channels are sure of beside video, from 0 to 1, when both have more to send than
+    /// the path carries. What either does not use is the other's.
+    pub share_of_data: f64,
 }
 
 impl Default for MediaConfig {
@@ -73,6 +79,7 @@ impl Default for MediaConfig {
             start_bitrate: 500_000,
             min_bitrate: 30_000,
             max_bitrate: 30_000_000,
+            share_of_data: 1.0 / 3.0,
         }
     }
 }
@@ -93,6 +100,8 @@ pub(crate) enum Told {
     Readable(TransceiverId),
     KeyframeRequested(TransceiverId, Option<String>),
     Bandwidth(u64),
+    /// What the layers of this one may send.
+    Layers(TransceiverId),
 }
 
 /// What is agreed for one transceiver, and its streams.
@@ -105,6 +114,8 @@ struct Section {
     door: Door,
     packets: VecDeque<ReceivedPacket>,
     was_told_readable: bool,
+    /// Whether its layers were told what they may send.
+    was_allotted: bool,
 }
 
 /// Which stream a source of the peer belongs to.
@@ -129,6 +140,8 @@ pub(crate) struct Engine {
     turn: usize,
     places: HashMap<u32, Place>,
     bandwidth: Bandwidth,
+    /// When it was last looked at what each layer may send.
+    allotted: Option<Instant>,
     reports: Reports,
     told: VecDeque<Told>,
     rtt: Option<Duration>,
@@ -150,6 +163,8 @@ pub struct MediaStats {
     pub malformed_dropped: u64,
     /// Packets that belong to nothing that was agreed.
     pub unknown_dropped: u64,
+    /// What the path is estimated to carry, in bits per second: media of every kind, and data channels beside video.
+    pub estimate: u64,
 }
 
 impl Engine {
@@ -169,6 +184,7 @@ impl Engine {
             began,
             cname,
             keys: None,
+            allotted: None,
             sections: Vec::new(),
             turn: 0,
             places: HashMap::new(),
@@ -209,6 +225,7 @@ impl Engine {
         self.tell_rtt();
         self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
         self.reports.set_in_use(now, !self.sections.is_empty());
+        self.allot(now, true);
     }
 
     /// Rebuilds what packets are routed by.
@@ -308,7 +325,7 @@ impl Engine {
         }
         self.tell_requests(now);
         self.bandwidth.handle_timeout(now);
-        self.tell_bandwidth();
+        self.tell_bandwidth(now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -331,7 +348,8 @@ impl Engine {
         }
     }
 
-    fn tell_bandwidth(&mut self) {
+    fn tell_bandwidth(&mut self, now: Instant) {
+        self.allot(now, false);
         if let Some(estimate) = self.bandwidth.take_news() {
             self.told.retain(|told| !matches!(told, Told::Bandwidth(_)));
             self.tell(Told::Bandwidth(estimate));
@@ -344,7 +362,7 @@ impl Engine {
     }
 
     pub(crate) const fn stats(&self) -> MediaStats {
-        self.stats
+        MediaStats { estimate: self.bandwidth.total(), ..self.stats }
     }
 }
 
@@ -362,6 +380,7 @@ impl Section {
             door: Door::default(),
             packets: VecDeque::new(),
             was_told_readable: false,
+            was_allotted: false,
         }
     }
 

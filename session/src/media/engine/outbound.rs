@@ -10,13 +10,18 @@ use rtp::send::{self, Kind, Numbering, OutgoingFrame, OutgoingPacket, SendError,
 use rtp::{Header, SequenceNumber};
 
 use super::super::frame::{Frame, FrameError, Packet};
-use super::super::{Codec, Layer, MediaKind, PayloadType, SendParameters};
+use super::super::{Codec, Encoding, Layer, MediaKind, PayloadType, SendParameters};
+use super::layers::Allotted;
 use super::{Engine, MediaConfig, Section};
 
 /// One layer that is sent.
 pub(super) struct Outbound {
     pub(super) ssrc: u32,
     pub(super) rid: Option<String>,
+    pub(super) encoding: Encoding,
+    /// Its place among the layers.
+    pub(super) place: usize,
+    pub(super) allotted: Allotted,
     pub(super) payload_type: u8,
     clock_rate: u32,
     rtx_ssrc: u32,
@@ -56,6 +61,9 @@ impl Outbound {
         Some(Self {
             ssrc: layer.ssrc,
             rid: layer.encoding.rid.clone(),
+            encoding: layer.encoding.clone(),
+            place: 0,
+            allotted: Allotted::default(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
             rtx_ssrc: layer.rtx_ssrc,
@@ -223,9 +231,12 @@ impl Section {
                 stream.set_type(best);
             }
         }
-        for layer in &send.layers {
+        for (place, layer) in send.layers.iter().enumerate() {
             if self.outbound.iter().all(|stream| stream.ssrc != layer.ssrc) {
                 self.outbound.extend(Outbound::new(now, layer, send, config, rng));
+            }
+            if let Some(stream) = self.outbound.iter_mut().find(|stream| stream.ssrc == layer.ssrc) {
+                (stream.place, stream.encoding) = (place, layer.encoding.clone());
             }
         }
     }
@@ -235,6 +246,25 @@ impl Engine {
     /// Appends one protected datagram: reports and requests first, then sound, then pictures as the pacer allows.
     pub(crate) fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         self.keys.is_some() && (self.transmit_rtcp(now, buf) || self.transmit_rtp(now, buf))
+    }
+
+    /// Whether data channels may send now, beside media.
+    pub(crate) fn lets_data(&mut self, now: Instant) -> bool {
+        self.bandwidth.lets_data(now)
+    }
+
+    /// So many bytes of data channels have left; or none could, though there are some.
+    pub(crate) fn on_data(&mut self, now: Instant, sent: usize, has_more: bool) {
+        if sent > 0 {
+            self.bandwidth.on_data_sent(now, sent);
+        } else if has_more {
+            self.bandwidth.on_data_waiting(now);
+        }
+    }
+
+    /// When data channels that have to wait may go on.
+    pub(crate) const fn data_release(&self) -> Option<Instant> {
+        self.bandwidth.data_release()
     }
 
     fn transmit_rtp(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
@@ -276,6 +306,7 @@ impl Engine {
     fn transmit_from(&mut self, now: Instant, buf: &mut Vec<u8>, index: usize) -> bool {
         let ntp = self.ntp(now);
         let (Some(keys), Some(section)) = (&mut self.keys, self.sections.get_mut(index)) else { return false };
+        let is_video = !section.is_audio();
         let has_turns = section.outbound.len() > 1;
         section.outbound.rotate_left(usize::from(has_turns));
         let (map, mid) = (&section.map, &section.parameters.mid);
@@ -284,7 +315,11 @@ impl Engine {
             .find_map(|stream| Some((stream.rid.as_deref(), &mut stream.header_bytes, stream.sender.poll(now)?)));
         let Some((rid, header_bytes, outgoing)) = next else { return false };
         let (start, is_repair) = (buf.len(), outgoing.kind != Kind::Media);
-        let sequence = self.bandwidth.on_sent(now, HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES);
+        let bytes = HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES;
+        let sequence = self.bandwidth.on_sent(now, bytes, is_video);
+        if outgoing.kind == Kind::Retransmission {
+            self.bandwidth.on_repair(now, bytes);
+        }
         let values = Values {
             abs_send_time: Some(AbsSendTime::from_ntp(ntp)),
             transport_sequence: Some(sequence.0),

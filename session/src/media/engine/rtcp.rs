@@ -57,7 +57,7 @@ impl Engine {
                 Err(_) => self.stats.malformed_dropped += 1,
             }
         }
-        self.tell_bandwidth();
+        self.tell_bandwidth(now);
     }
 
     fn handle_rtcp_packet(&mut self, now: Instant, packet: &rtcp::Packet<'_>) {
