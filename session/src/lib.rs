@@ -78,7 +78,7 @@ mod state;
 mod stats;
 mod transport;
 
-pub use config::Config;
+pub use config::{BundlePolicy, Config};
 pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
 pub use event::{Ended, Event};

@@ -250,6 +250,12 @@ impl RemoteMedia {
         })
     }
 
+    /// Whether it has a codec that carries media here, so that there is any use in it.
+    pub(crate) fn is_known(&self) -> bool {
+        let all = Codec::all(self.kind);
+        self.common_types(&all).iter().any(|one| one.codec.format().is_some())
+    }
+
     /// The peer's types that we have too, in the peer's order; feedback that both understand.
     pub(crate) fn common_types(&self, allowed: &[Codec]) -> Vec<PayloadType> {
         let is_allowed = |one: &&PayloadType| allowed.iter().any(|codec| codec.matches(&one.codec));

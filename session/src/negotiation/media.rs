@@ -28,8 +28,10 @@ impl Negotiation {
             let known = by_mid.map(|one| (one.id, one.kind));
             let Some(media) = &section.media else {
                 // A refused section stops its transceiver.
-                if let Some(one) = known.and_then(|(id, _)| self.transceivers.by_id_mut(id)) {
-                    one.stopped = true;
+                if let Some(one) = known.and_then(|(id, _)| self.transceivers.by_id_mut(id))
+                    && !std::mem::replace(&mut one.stopped, true)
+                {
+                    self.stopped_by_offer.push(one.id);
                 }
                 continue;
             };
@@ -139,6 +141,11 @@ impl Negotiation {
     /// An exchange was taken back: sections that it would have brought are none, and what the peer's offer made goes.
     pub(super) fn dissociate(&mut self) -> Vec<TrackChange> {
         let mut changes = Vec::new();
+        for id in std::mem::take(&mut self.stopped_by_offer) {
+            if let Some(one) = self.transceivers.by_id_mut(id) {
+                one.stopped = false;
+            }
+        }
         for one in self.transceivers.iter_mut() {
             let is_agreed = one.mid.is_some() && self.sections.iter().any(|section| section.mid == one.mid);
             if !is_agreed {

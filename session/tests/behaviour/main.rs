@@ -13,4 +13,8 @@ mod hostile;
 mod media;
 mod negotiation;
 mod paths;
+#[cfg(test)]
+mod perfect;
 mod restart;
+#[cfg(test)]
+mod unequal;

@@ -10,7 +10,7 @@ use visavis_session::{
     TransceiverOptions,
 };
 
-use crate::common::{PATIENCE, World};
+use crate::common::{PATIENCE, World, lines};
 
 fn world() -> World {
     World::new(1, Link::delay(Duration::from_millis(5)))
@@ -34,10 +34,6 @@ fn tracks(world: &World, node: NodeId) -> Vec<String> {
 fn agreed(world: &World, node: NodeId) -> Vec<(String, MediaKind, Option<Direction>)> {
     let info = world.host(node).session.transceivers();
     info.map(|one| (one.mid.unwrap_or_default(), one.kind, one.current_direction)).collect()
-}
-
-fn lines<'a>(description: &'a SessionDescription, start: &str) -> Vec<&'a str> {
-    description.sdp.lines().filter(|line| line.starts_with(start)).collect()
 }
 
 fn needed(world: &World, node: NodeId) -> usize {
