@@ -35,6 +35,13 @@ pub(crate) struct SendParameters {
     pub(crate) layers: Vec<Layer>,
 }
 
+impl SendParameters {
+    /// What can be packetised comes first; redundancy and events ride along.
+    pub(crate) fn best(&self) -> Option<&PayloadType> {
+        self.types.iter().find(|one| one.codec.format().is_some())
+    }
+}
+
 /// What is received in one media section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReceiveParameters {

@@ -4,7 +4,7 @@ use sdp::{
     Attribute, Direction, Extmap, Fmtp, Media, Msid, Rid, RtcpFb, Rtpmap, Simulcast, SimulcastRid, Ssrc, SsrcGroup, Way,
 };
 
-use super::codec::{Codec, MediaKind, Numbers, PayloadType, feedback_of};
+use super::codec::{Codec, MediaKind, Numbers, PayloadType, feedback_of, keep_useful_red, name_in_red};
 use super::transceiver::{Layer, Transceiver, TransceiverId};
 
 /// How many payload types of a section are looked at; no browser has half as many.
@@ -77,7 +77,8 @@ pub(crate) struct LocalMedia {
 impl LocalMedia {
     /// For an offer: all that the transceiver could do (RFC 8829, section 5.2.1).
     pub(crate) fn offered(transceiver: &Transceiver, numbers: &mut Numbers, extensions: &mut ExtensionNumbers) -> Self {
-        let types = transceiver.allowed_codecs().iter().filter_map(|codec| numbers.assign(codec)).collect();
+        let mut types = transceiver.allowed_codecs().iter().filter_map(|codec| numbers.assign(codec)).collect();
+        name_in_red(&mut types);
         let uris = supported_extensions(transceiver.kind).iter();
         let extensions = uris.filter_map(|uri| extensions.assign(uri)).collect();
         Self::new(transceiver, transceiver.direction, types, extensions, Vec::new())
@@ -264,7 +265,9 @@ impl RemoteMedia {
             let feedback = one.feedback.iter().filter(|kind| understood.contains(&kind.as_str())).cloned().collect();
             PayloadType { feedback, ..one.clone() }
         });
-        common.collect()
+        let mut common = common.collect();
+        keep_useful_red(&mut common);
+        common
     }
 }
 

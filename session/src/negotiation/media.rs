@@ -109,8 +109,7 @@ impl Negotiation {
             let parameters = parameters(mid, local, media, we_offered);
             let direction = Direction::new(parameters.send.is_some(), parameters.receive.is_some());
             one.current_direction = Some(direction);
-            one.send_codec =
-                parameters.send.as_ref().and_then(|send| send.types.first()).map(|best| best.codec.clone());
+            one.send_codec = parameters.send.as_ref().and_then(SendParameters::best).map(|best| best.codec.clone());
             one.agreed = Some(Agreed {
                 local: local.direction,
                 remote: media.direction.reversed(),

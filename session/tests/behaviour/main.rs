@@ -17,4 +17,6 @@ mod paths;
 mod perfect;
 mod restart;
 #[cfg(test)]
+mod sound;
+#[cfg(test)]
 mod unequal;

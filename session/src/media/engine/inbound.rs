@@ -10,6 +10,7 @@ use rtp::rtcp::SenderInfo;
 
 use super::super::frame::{ReceivedFrame, ReceivedPacket};
 use super::super::{Codec, TransceiverId};
+use super::redundancy::Heard;
 use super::{Door, Engine, MediaConfig, Place, Section};
 
 /// One stream of the peer: a source, its retransmissions, and the frames that they become.
@@ -22,6 +23,8 @@ pub(super) struct Inbound {
     rtt: Option<Duration>,
     /// Counts full intra requests (RFC 5104, section 4.3.1.1).
     pub(super) fir_sequence: u8,
+    /// What came, where packets carry those before them.
+    pub(super) heard: Heard,
 }
 
 struct Stream {
@@ -33,8 +36,8 @@ struct Stream {
 }
 
 impl Inbound {
-    const fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
-        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0 }
+    fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
+        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0, heard: Heard::default() }
     }
 
     pub(super) fn receiver(&self) -> Option<&Receiver> {
@@ -150,7 +153,7 @@ impl Section {
         }
     }
 
-    fn stream_mut(&mut self, ssrc: u32) -> Option<&mut Inbound> {
+    pub(super) fn stream_mut(&mut self, ssrc: u32) -> Option<&mut Inbound> {
         self.inbound.iter_mut().find(|stream| stream.ssrc == ssrc)
     }
 
@@ -209,6 +212,8 @@ impl Engine {
         }
         let taken = if place.is_rtx {
             section.handle_repair(now, &self.config, place.stream, header, packet.payload)
+        } else if section.is_redundant(header.payload_type) {
+            section.handle_redundant(now, &self.config, place.stream, header, packet.payload)
         } else {
             section.handle_media(now, &self.config, place.stream, header, packet.payload)
         };
@@ -277,7 +282,7 @@ impl Section {
         self.forward(now, config, stream, header, payload)
     }
 
-    fn handle_media(
+    pub(super) fn handle_media(
         &mut self,
         now: Instant,
         config: &MediaConfig,
@@ -296,12 +301,12 @@ impl Section {
         self.forward(now, config, ssrc, header, payload)
     }
 
-    fn codec(&self, payload_type: u8) -> Option<Arc<Codec>> {
+    pub(super) fn codec(&self, payload_type: u8) -> Option<Arc<Codec>> {
         self.codecs.iter().find(|(number, _)| *number == payload_type).map(|(_, codec)| codec.clone())
     }
 
     /// Hands a packet out to those who forward.
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         now: Instant,
         config: &MediaConfig,

@@ -7,6 +7,7 @@
 mod bandwidth;
 mod inbound;
 mod outbound;
+mod redundancy;
 mod rtcp;
 
 use std::collections::{HashMap, VecDeque};
@@ -45,6 +46,8 @@ pub struct MediaConfig {
     pub max_queued_packets: usize,
     /// How many packets of a stream are kept to be sent again.
     pub history: usize,
+    /// How many earlier frames of sound each packet repeats, where redundancy was agreed and preferred.
+    pub red_frames: u8,
     /// The estimate of the bandwidth before anything was measured, in bits per second.
     pub start_bitrate: u64,
     /// The least that is ever estimated, in bits per second.
@@ -64,6 +67,7 @@ impl Default for MediaConfig {
             max_waiting_packets: 512,
             max_queued_packets: 2048,
             history: 2048,
+            red_frames: 1,
             start_bitrate: 500_000,
             min_bitrate: 30_000,
             max_bitrate: 30_000_000,

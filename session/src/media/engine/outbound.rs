@@ -9,6 +9,7 @@ use rtp::send::{self, Kind, OutgoingFrame, SendError, Sender};
 
 use super::super::frame::{Frame, FrameError};
 use super::super::{Layer, MediaKind, SendParameters};
+use super::redundancy::Redundancy;
 use super::{Engine, MediaConfig, Section};
 
 /// One layer that is sent.
@@ -17,6 +18,8 @@ pub(super) struct Outbound {
     pub(super) rid: Option<String>,
     pub(super) payload_type: u8,
     clock_rate: u32,
+    /// Where each packet carries those before it.
+    red: Option<Redundancy>,
     pub(super) sender: Sender,
 }
 
@@ -45,6 +48,7 @@ impl Outbound {
             rid: layer.encoding.rid.clone(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
+            red: None,
             sender: Sender::new(sender, now, seed),
         })
     }
@@ -57,7 +61,13 @@ impl Outbound {
         let timestamp = ticks(frame.timestamp, self.clock_rate);
         let is_key_frame = frame.is_key_frame;
         let outgoing = OutgoingFrame { data: &frame.data, timestamp, is_key_frame, ..OutgoingFrame::default() };
-        self.sender.send_frame(now, &outgoing).map_err(|error| match error {
+        let sent = match &mut self.red {
+            Some(red) if !frame.data.is_empty() => {
+                red.send(now, &mut self.sender, self.payload_type, timestamp, &frame.data)
+            }
+            Some(_) | None => self.sender.send_frame(now, &outgoing),
+        };
+        sent.map_err(|error| match error {
             SendError::Frame(error) => FrameError::Frame(error),
             SendError::QueueFull(_) => FrameError::Full { packets: self.sender.stats().queued_packets },
             // Streams here are always active and take frames.
@@ -91,6 +101,12 @@ impl Section {
         for layer in &send.layers {
             if self.outbound.iter().all(|stream| stream.ssrc != layer.ssrc) {
                 self.outbound.extend(Outbound::new(now, layer, send, config, rng));
+            }
+        }
+        for stream in &mut self.outbound {
+            let red = Redundancy::new(send, config);
+            if red.as_ref().map(Redundancy::payload_type) != stream.red.as_ref().map(Redundancy::payload_type) {
+                stream.red = red;
             }
         }
     }
