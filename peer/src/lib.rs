@@ -84,7 +84,8 @@ pub use description::{
 pub use driver::interfaces::Interface;
 pub use error::Error;
 pub use events::{
-    ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, event,
+    ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, TrackMuteEvent,
+    event,
 };
 pub use initiator::Initiator;
 pub use message::Message;
@@ -97,6 +98,6 @@ pub use session::datachannel::Priority;
 pub use session::dtls::{Identity, KeyLog};
 pub use session::sdp::Direction;
 pub use session::{
-    Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, ReceivedFrame, ReceivedPacket, TransceiverId,
-    TransceiverInfo, TransceiverOptions,
+    BundlePolicy, Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, ReceivedFrame, ReceivedPacket, ToneError,
+    ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
 };

@@ -84,7 +84,7 @@ pub use error::Error;
 pub use event::{Ended, Event};
 pub use media::{
     Codec, Door, Encoding, Frame, FrameError, MediaConfig, MediaKind, MediaStats, ReceivedFrame, ReceivedPacket,
-    TransceiverId, TransceiverInfo, TransceiverOptions,
+    ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
 };
 pub use negotiation::OfferOptions;
 pub use session::Session;

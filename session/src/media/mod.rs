@@ -1,6 +1,7 @@
 //! Audio and video: transceivers, what descriptions say of them, and the streams that follow.
 
 mod codec;
+mod dtmf;
 mod engine;
 mod frame;
 mod section;
@@ -8,6 +9,7 @@ mod transceiver;
 
 pub use codec::{Codec, MediaKind};
 pub(crate) use codec::{Numbers, PayloadType};
+pub use dtmf::{ToneError, ToneEvent};
 pub use engine::{Door, MediaConfig, MediaStats};
 pub(crate) use engine::{Engine, Told};
 pub use frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};

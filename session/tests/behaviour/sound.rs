@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use sim::{Link, NodeId};
-use visavis_session::{Codec, Frame, MediaKind, SessionDescription, TransceiverId, TransceiverOptions};
+use visavis_session::rtp::payload::telephone_event;
+use visavis_session::sdp::Direction;
+use visavis_session::{
+    Codec, Event, Frame, MediaKind, SessionDescription, ToneError, ToneEvent, TransceiverId, TransceiverOptions,
+};
 
 use crate::common::{PATIENCE, World, config, lines};
 
@@ -125,4 +129,152 @@ fn redundancy_that_the_peer_does_not_know_is_left_out() {
     world.on(a, |now, host| host.session.send_frame(now, id, &frame(1)).unwrap());
     world.network.run_for(FRAME * 5);
     assert_eq!(world.host(b).frames.values().map(Vec::len).sum::<usize>(), 1);
+}
+
+const GAP: Duration = Duration::from_millis(70);
+const TONE: Duration = Duration::from_millis(100);
+
+/// The keys of the tones that began at the other side, and how long each lasted.
+fn keys(call: &Call) -> Vec<(char, Duration)> {
+    let key = |event: u8| telephone_event::key(event).unwrap();
+    let mut begun = 0;
+    let mut keys = Vec::new();
+    for event in &call.world.host(call.b).events {
+        match event {
+            Event::Tone { transceiver, tone: ToneEvent::Started { .. } } => {
+                assert_eq!(*transceiver, call.received);
+                begun += 1;
+            }
+            Event::Tone { tone: ToneEvent::Ended { event, duration }, .. } => keys.push((key(*event), *duration)),
+            _ => {}
+        }
+    }
+    assert_eq!(begun, keys.len());
+    keys
+}
+
+fn changes(call: &Call) -> Vec<Option<char>> {
+    let change = |event: &Event| if let Event::ToneChange { tone, .. } = event { Some(*tone) } else { None };
+    call.world.host(call.a).events.iter().filter_map(change).collect()
+}
+
+impl Call {
+    fn insert(&mut self, tones: &str, duration: Duration, gap: Duration) -> Result<(), ToneError> {
+        let (a, sent) = (self.a, self.sent);
+        self.world.on(a, |now, host| host.session.insert_dtmf(now, sent, tones, duration, gap))
+    }
+
+    fn buffer(&self) -> String {
+        self.world.host(self.a).session.tone_buffer(self.sent)
+    }
+}
+
+#[test]
+fn keys_are_heard_once_each_and_the_sound_goes_on() {
+    let cases = [(Codec::opus(), 48_000, 0.0), (Codec::pcmu(), 8_000, 0.0), (Codec::opus(), 8_000, 0.0)];
+    for (codec, clock_rate, loss) in cases.into_iter().chain([(Codec::opus(), 48_000, 0.1)]) {
+        let codecs = vec![codec, Codec::telephone_event(clock_rate)];
+        let mut call = call(5, Link { loss, ..Link::delay(Duration::from_millis(20)) }, codecs, 1);
+        call.insert("1a#11", TONE, GAP).unwrap();
+        assert_eq!(call.buffer(), "1A#11");
+        // Sound goes on meanwhile.
+        call.play(60);
+        let heard = keys(&call);
+        assert_eq!(heard.iter().map(|(key, _)| *key).collect::<String>(), "1A#11");
+        assert!(heard.iter().all(|(_, lasted)| loss > 0.0 || *lasted == TONE), "{heard:?}");
+        assert_eq!(changes(&call), [Some('1'), Some('A'), Some('#'), Some('1'), Some('1'), None]);
+        let frames = call.world.host(call.b).frames[&call.received].len();
+        assert!(loss > 0.0 || frames == 60, "{frames} frames");
+    }
+}
+
+#[test]
+fn commas_pause_and_new_tones_replace_those_that_wait() {
+    let codecs = vec![Codec::opus(), Codec::telephone_event(48_000)];
+    let mut call = call(6, Link::delay(Duration::from_millis(20)), codecs, 1);
+    let start = call.world.now();
+    call.insert("1,2", TONE, GAP).unwrap();
+    call.world.network.run_for(Duration::from_millis(500));
+    assert_eq!((call.buffer(), changes(&call)), ("2".into(), vec![Some('1'), Some(',')]));
+    let (a, b) = (call.a, call.b);
+    call.world.network.expect("the second tone", PATIENCE, |network| {
+        network
+            .get(b)
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Tone { tone: ToneEvent::Started { event: 2, .. }, .. }))
+    });
+    assert!(call.world.now() - start > Duration::from_secs(2));
+    call.world.network.run_for(Duration::from_secs(1));
+    // Too short and too long are what is nearest.
+    call.insert("3", Duration::ZERO, Duration::ZERO).unwrap();
+    call.insert("45", Duration::from_secs(60), Duration::ZERO).unwrap();
+    call.world.network.run_for(Duration::from_secs(1));
+    assert_eq!(call.buffer(), "5", "3 was replaced before it sounded");
+    call.insert("", TONE, GAP).unwrap();
+    call.world.network.run_for(Duration::from_secs(10));
+    let heard = keys(&call);
+    assert_eq!(heard.iter().map(|(key, _)| *key).collect::<String>(), "124");
+    assert_eq!(heard[2].1, Duration::from_secs(6));
+    assert_eq!(changes(&call).last(), Some(&None));
+    assert!(call.world.host(a).session.poll_timeout().is_some());
+}
+
+#[test]
+fn tones_are_refused_where_they_cannot_be() {
+    let mut call = call(7, Link::delay(FRAME), vec![Codec::opus(), Codec::telephone_event(48_000)], 1);
+    assert_eq!(call.insert("12x", TONE, GAP), Err(ToneError::Character('x')));
+    let many = "1".repeat(1025);
+    assert_eq!(call.insert(&many, TONE, GAP), Err(ToneError::TooMany { count: 1025, limit: 1024 }));
+    assert_eq!(call.buffer(), "");
+    call.insert("123", TONE, GAP).unwrap();
+    call.world.network.run_for(FRAME);
+    // Whose direction changes loses what waits.
+    let (a, b, sent) = (call.a, call.b, call.sent);
+    call.world.on(a, |now, host| host.session.set_direction(now, sent, Direction::RecvOnly).unwrap());
+    call.world.negotiate(a, b);
+    call.world.network.run_for(Duration::from_secs(1));
+    assert_eq!((call.buffer(), call.insert("1", TONE, GAP)), (String::new(), Err(ToneError::NotReady)));
+    call.world.on(a, |now, host| host.session.stop_transceiver(now, sent).unwrap());
+    assert_eq!(call.insert("1", TONE, GAP), Err(ToneError::NoTransceiver));
+    let mut without = self::call(7, Link::delay(FRAME), vec![Codec::opus()], 1);
+    assert_eq!(without.insert("1", TONE, GAP), Err(ToneError::NotReady), "nothing was agreed for it");
+}
+
+/// How many goodbyes the peer's transceivers heard, and took back.
+fn mutes(world: &World, node: NodeId) -> (usize, usize) {
+    let count = |is: fn(&Event) -> bool| world.host(node).events.iter().filter(|event| is(event)).count();
+    (count(|event| matches!(event, Event::TrackMuted(_))), count(|event| matches!(event, Event::TrackUnmuted(_))))
+}
+
+#[test]
+fn a_source_says_goodbye_when_it_pauses_and_goes_on_where_it_stopped() {
+    let mut call = call(8, Link::delay(FRAME), vec![Codec::opus()], 1);
+    let (a, b, sent) = (call.a, call.b, call.sent);
+    for round in 1..20 {
+        call.play(10);
+        assert_eq!(call.heard().len(), 10 * round, "nothing of what is sent is taken for old");
+        call.world.on(a, |now, host| host.session.set_direction(now, sent, Direction::RecvOnly).unwrap());
+        // The peer hears of it in a packet before it hears of it in a description.
+        let offer = call.world.offer(a);
+        let answer = call.world.answer(b, offer);
+        call.world.accept(a, answer);
+        call.world.on(a, |now, host| host.session.set_direction(now, sent, Direction::SendRecv).unwrap());
+        call.world.network.run_for(FRAME * 5);
+        call.world.negotiate(a, b);
+    }
+}
+
+#[test]
+fn the_last_words_of_a_session_are_goodbyes() {
+    let mut call = call(9, Link::delay(FRAME), vec![Codec::opus()], 1);
+    let (a, b) = (call.a, call.b);
+    call.play(10);
+    assert_eq!(mutes(&call.world, b), (0, 0));
+    // A closes: its last words are in RTCP, before those of DTLS.
+    call.world.on(a, |now, host| host.session.close(now));
+    call.world.network.run_for(FRAME * 5);
+    assert_eq!(mutes(&call.world, b), (1, 0));
+    assert_eq!(call.heard().len(), 10);
+    assert!(call.world.host(b).session.is_closed());
 }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use sim::Link;
 use visavis_session::datachannel;
 use visavis_session::{
-    Error, Event, MediaKind, OfferOptions, SdpKind, Session, SessionDescription, SignalingState, TransceiverInfo, sdp,
+    BundlePolicy, Error, Event, MediaKind, OfferOptions, SdpKind, Session, SessionDescription, SignalingState,
+    TransceiverInfo, sdp,
 };
 
 use crate::common::{World, config, is_refused, lines};
@@ -348,5 +349,77 @@ fn an_answer_that_cannot_be_is_told_to_the_peer_once() {
     let answer = world.answer(b, offer);
     world.accept(a, answer);
     assert_eq!(needed(&world), before + 1);
+    world.await_open(1);
+}
+
+#[test]
+fn of_sections_that_are_not_bundled_one_is_taken() {
+    // As an offer: data channels rather than media, and media rather than nothing.
+    assert_eq!(taken("a=group:BUNDLE 0 1 2\r\n", ""), [false, false, true]);
+    assert_eq!(taken("a=group:BUNDLE 0 1 2", "a=group:BUNDLE 0 1"), [false, false, true]);
+    assert_eq!(taken("a=group:BUNDLE 0 1 2", "a=group:BUNDLE 1 2"), [false, true, true]);
+    // As an answer to an offer in which every section could do without the others.
+    let mut config = config(0);
+    config.bundle_policy = BundlePolicy::MaxCompat;
+    let mut world = World::with(1, Link::delay(Duration::from_millis(5)), config, crate::common::config(1));
+    let (a, b) = (world.a, world.b);
+    world.on(a, |now, host| {
+        host.session.add_track(now, MediaKind::Audio, "sound".into(), vec![]).unwrap();
+        host.session.open_channel(now, datachannel::Options::new("channel")).unwrap();
+    });
+    let offer = world.offer(a);
+    let answer = world.answer(b, offer);
+    world.accept(a, SessionDescription::answer(answer.sdp.replace("a=group:BUNDLE 0 1\r\n", "")));
+    assert_eq!(world.host(a).session.transceivers().count(), 0, "the sound is over");
+    world.await_open(1);
+    world.negotiate(a, b);
+    assert_eq!(world.host(b).session.transceivers().count(), 0, "and the peer has heard of it");
+}
+
+#[test]
+fn the_policy_says_which_sections_need_a_peer_that_bundles() {
+    for (policy, bundle_only) in [
+        (BundlePolicy::MaxBundle, [false, true, true, true]),
+        (BundlePolicy::Balanced, [false, false, true, false]),
+        (BundlePolicy::MaxCompat, [false; 4]),
+    ] {
+        let mut config = config(0);
+        config.bundle_policy = policy;
+        let mut world = World::with(1, Link::delay(Duration::from_millis(5)), config, crate::common::config(1));
+        let (a, b) = (world.a, world.b);
+        world.on(a, |now, host| {
+            for (kind, name) in [(MediaKind::Audio, "0"), (MediaKind::Video, "1"), (MediaKind::Video, "2")] {
+                host.session.add_track(now, kind, name.into(), vec![]).unwrap();
+            }
+            host.session.open_channel(now, datachannel::Options::new("channel")).unwrap();
+        });
+        let offer = world.offer(a);
+        let parsed: sdp::Description = offer.sdp.parse().unwrap();
+        let marked: Vec<bool> = parsed.media.iter().map(|media| media.port() == 0 && !media.is_rejected()).collect();
+        assert_eq!(marked, bundle_only, "{policy:?}");
+        let answer = world.answer(b, offer);
+        assert_eq!(lines(&answer, "a=group"), ["a=group:BUNDLE 0 1 2 3"]);
+        world.accept(a, answer);
+        world.await_open(1);
+        assert!(!world.offer(a).sdp.contains("a=bundle-only"), "once it is agreed");
+    }
+}
+
+#[test]
+fn an_offer_with_a_transport_for_each_section_is_taken_over_that_of_the_first() {
+    // As browsers make it under `max-compat`: only the first section's credentials are those of this session.
+    let (mut world, offer) = offer_with("a=mid:0", "a=mid:0");
+    let (a, b) = (world.a, world.b);
+    let parts: Vec<&str> = offer.sdp.split("m=").collect();
+    let (head, first) = (parts[0], parts[1]);
+    let elsewhere = |part: &str| {
+        let ufrag = lines(&offer, "a=ice-ufrag:")[0];
+        let own = part.replace(ufrag, "a=ice-ufrag:elsewhere").replace(" 0 UDP", " 9 UDP");
+        own.replace("a=bundle-only\r\n", "a=candidate:1 1 udp 2130706431 192.0.2.77 7 typ host\r\n")
+    };
+    let apart = format!("{head}m={first}m={}m={}", elsewhere(parts[2]), elsewhere(parts[3]));
+    let answer = world.answer(b, SessionDescription::offer(apart));
+    assert_eq!(lines(&answer, "a=group"), ["a=group:BUNDLE 0 1 2"]);
+    world.accept(a, answer);
     world.await_open(1);
 }

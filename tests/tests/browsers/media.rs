@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A page with a camera, a microphone, and a connection that sends both.
-async fn page_with_camera(settings: &Settings) -> Page {
+pub(crate) async fn page_with_camera(settings: &Settings) -> Page {
     let page = Page::open(settings).await.unwrap();
     let tracks: Vec<Value> = page.call("capture", json!([{ "audio": true, "video": true }])).await.unwrap();
     assert_eq!(tracks.len(), 2);
@@ -31,28 +31,28 @@ async fn page_with_camera(settings: &Settings) -> Page {
 }
 
 /// The page offers, Rust answers.
-async fn as_receiver(page: &Page, receiver: &Receiver) {
+pub(crate) async fn as_receiver(page: &Page, receiver: &Receiver) {
     let offer: SessionDescription = page.call("offer", json!([false])).await.unwrap();
     let answer = receiver.process_offer(offer).await.unwrap();
     let _: bool = page.call("accept", json!([answer])).await.unwrap();
 }
 
 /// Rust offers, the page answers.
-async fn as_initiator(page: &Page, initiator: &Initiator) {
+pub(crate) async fn as_initiator(page: &Page, initiator: &Initiator) {
     let offer = initiator.create_track_offer().await.unwrap();
     let answer: SessionDescription = page.call("answer", json!([offer, false])).await.unwrap();
     initiator.process_answer(answer).await.unwrap();
 }
 
 /// The tracks of a peer that sends sound and pictures.
-async fn tracks(peer: &PeerConnection) -> (RemoteTrack, RemoteTrack) {
+pub(crate) async fn tracks(peer: &PeerConnection) -> (RemoteTrack, RemoteTrack) {
     let one = soon(peer.accept_track()).await.unwrap();
     let other = soon(peer.accept_track()).await.unwrap();
     if one.kind() == MediaKind::Audio { (one, other) } else { (other, one) }
 }
 
 /// So many frames, the first of which a decoder can begin with.
-async fn frames(track: &RemoteTrack, count: usize) -> Vec<ReceivedFrame> {
+pub(crate) async fn frames(track: &RemoteTrack, count: usize) -> Vec<ReceivedFrame> {
     let mut frames = Vec::new();
     while frames.len() < count {
         frames.push(soon(track.recv_frame()).await.expect("the track goes on"));
@@ -120,7 +120,7 @@ in_both_browsers! {
 }
 
 /// Sends back all that arrives, until it ends.
-async fn echo(from: RemoteTrack, to: LocalTrack) {
+pub(crate) async fn echo(from: RemoteTrack, to: LocalTrack) {
     loop {
         tokio::select! {
             frame = from.recv_frame() => {
@@ -229,7 +229,7 @@ in_both_browsers! {
 }
 
 /// The same description, but with one way to its author: through a relay.
-fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
+pub(crate) fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
     let mut sdp = String::new();
     let mut has_candidate = false;
     for line in description.sdp.split_inclusive("\r\n") {
@@ -244,7 +244,7 @@ fn through(relay: &Relay, description: SessionDescription) -> SessionDescription
 }
 
 /// The IPv4 address that a description names.
-fn address(description: &SessionDescription) -> std::net::SocketAddr {
+pub(crate) fn address(description: &SessionDescription) -> std::net::SocketAddr {
     let candidate =
         description.sdp.lines().find(|line| line.starts_with("a=candidate") && line.contains(isolation::IPV4));
     let words: Vec<&str> = candidate.expect("there is an IPv4 address").split(' ').collect();
@@ -252,13 +252,13 @@ fn address(description: &SessionDescription) -> std::net::SocketAddr {
 }
 
 /// Without any candidate: whoever hears this waits to be called.
-fn without_candidates(description: SessionDescription) -> SessionDescription {
+pub(crate) fn without_candidates(description: SessionDescription) -> SessionDescription {
     let lines = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
     SessionDescription { sdp: lines.collect(), ..description }
 }
 
 /// A sum over the statistics of one kind.
-fn sum(stats: &[Value], name: &str) -> f64 {
+pub(crate) fn sum(stats: &[Value], name: &str) -> f64 {
     stats.iter().filter_map(|one| one[name].as_f64()).sum()
 }
 

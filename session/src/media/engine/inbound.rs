@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rtp::SequenceNumber;
 use rtp::packet::Values;
+use rtp::payload::telephone_event;
 use rtp::receive::{self, Receiver};
 use rtp::rtcp::SenderInfo;
 
 use super::super::frame::{ReceivedFrame, ReceivedPacket};
 use super::super::{Codec, TransceiverId};
 use super::redundancy::Heard;
-use super::{Door, Engine, MediaConfig, Place, Section};
+use super::{Door, Engine, MAX_TOLD, MediaConfig, Place, Section, Told};
 
 /// One stream of the peer: a source, its retransmissions, and the frames that they become.
 pub(super) struct Inbound {
@@ -25,6 +27,12 @@ pub(super) struct Inbound {
     pub(super) fir_sequence: u8,
     /// What came, where packets carry those before them.
     pub(super) heard: Heard,
+    /// What it makes of telephone events, once there are any.
+    pub(super) keys: Option<Box<telephone_event::Receiver>>,
+    /// The last packet: its number, and when it came.
+    last: Option<(SequenceNumber, Instant)>,
+    /// The peer said goodbye: how long what is missing may still come.
+    ends: Option<Instant>,
 }
 
 struct Stream {
@@ -37,7 +45,30 @@ struct Stream {
 
 impl Inbound {
     fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
-        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0, heard: Heard::default() }
+        Self {
+            ssrc,
+            rtx_ssrc,
+            rid,
+            stream: None,
+            rtt: None,
+            fir_sequence: 0,
+            heard: Heard::default(),
+            keys: None,
+            last: None,
+            ends: None,
+        }
+    }
+
+    pub(super) const fn is_ended(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// A packet came. One beyond all others shows that the source goes on after its goodbye.
+    fn hear(&mut self, now: Instant, sequence: SequenceNumber) {
+        if self.last.is_none_or(|(last, _)| last.precedes(sequence)) {
+            self.last = Some((sequence, now));
+            self.ends = None;
+        }
     }
 
     pub(super) fn receiver(&self) -> Option<&Receiver> {
@@ -112,9 +143,15 @@ impl Inbound {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.receiver().and_then(Receiver::poll_timeout)
+        let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
+        // What is not read yet keeps an ended source, however long that takes.
+        let ends = self.ends.filter(|_| !self.has_frame());
+        [self.receiver().and_then(Receiver::poll_timeout), keys, ends].into_iter().flatten().min()
     }
 }
+
+/// A source that was silent for so long gives way to a new one where there are as many as may be.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long so many ticks of a clock are.
 fn ticks(count: u64, clock_rate: u32) -> Duration {
@@ -137,6 +174,7 @@ impl Section {
     pub(super) fn configure_inbound(&mut self) {
         let Some(receive) = &self.parameters.receive else {
             self.inbound.clear();
+            self.is_muted = false;
             return;
         };
         let has_rids = !receive.rids.is_empty();
@@ -163,8 +201,24 @@ impl Section {
         receive.rids.iter().find(|rid| *rid == name).map(|rid| Arc::from(rid.as_str()))
     }
 
+    /// Makes room for another source: that which was silent longest goes, unless all are in use.
+    fn forget_silent(&mut self, now: Instant) -> Option<()> {
+        let heard = |stream: &Inbound| stream.last.map(|(_, at)| at);
+        let streams = self.inbound.iter().enumerate().map(|(index, stream)| (heard(stream), index));
+        let (last, index) = streams.min()?;
+        let is_silent = last.is_none_or(|last| now.saturating_duration_since(last) >= SILENCE);
+        is_silent.then(|| _ = self.inbound.swap_remove(index))
+    }
+
     /// Takes up a source that was not told before (RFC 8843, section 9.2). `None`: it belongs to nothing here.
-    fn add_source(&mut self, ssrc: u32, payload_type: u8, values: &Values<'_>, limit: usize) -> Option<Place> {
+    fn add_source(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        payload_type: u8,
+        values: &Values<'_>,
+        limit: usize,
+    ) -> Option<Place> {
         let is_rtx = self.received_type(payload_type)?.rtx == Some(payload_type);
         let transceiver = self.parameters.transceiver;
         if is_rtx {
@@ -181,7 +235,7 @@ impl Section {
             self.inbound.swap_remove(old);
         }
         if self.inbound.len() >= limit {
-            return None;
+            self.forget_silent(now)?;
         }
         self.inbound.push(Inbound::new(ssrc, None, rid));
         Some(Place { transceiver, stream: ssrc, is_rtx })
@@ -201,14 +255,14 @@ impl Engine {
             return;
         };
         let header = packet.header;
-        let Some((index, place)) = self.place(&packet) else {
+        let Some((index, place)) = self.place(now, &packet) else {
             self.stats.unknown_dropped += 1;
             return;
         };
         let Some(section) = self.sections.get_mut(index) else { return };
         let values = Values::read(&packet.extensions, &section.map);
         if let Some(sequence) = values.transport_sequence {
-            self.bandwidth.handle_arrival(now, header.ssrc, rtp::SequenceNumber(sequence), plain_length);
+            self.bandwidth.handle_arrival(now, header.ssrc, SequenceNumber(sequence), plain_length);
         }
         let taken = if place.is_rtx {
             section.handle_repair(now, &self.config, place.stream, header, packet.payload)
@@ -219,12 +273,52 @@ impl Engine {
         };
         if taken.is_none() {
             self.stats.unknown_dropped += 1;
+        } else if !place.is_rtx
+            && let Some(stream) = section.stream_mut(place.stream)
+        {
+            stream.hear(now, header.sequence);
+            if !stream.is_ended() && std::mem::take(&mut section.is_muted) && self.told.len() < MAX_TOLD {
+                let id = section.parameters.transceiver;
+                self.told.push_back(Told::Muted(id, false));
+            }
         }
+        section.tell_tones(&mut self.told);
         section.tell_readable(&mut self.told);
     }
 
+    /// The peer ended a source (RFC 3550, section 6.6). What was lost of it may still come for a while.
+    pub(super) fn handle_goodbye(&mut self, now: Instant, ssrc: u32) {
+        let Some(place) = self.places.get(&ssrc).copied() else { return };
+        let (audio, video) = (self.config.max_audio_wait, self.config.max_video_wait);
+        let Some(section) = self.section_mut(place.transceiver) else { return };
+        let wait = if section.is_audio() { audio } else { video };
+        let Some(stream) = section.stream_mut(place.stream) else { return };
+        if place.is_rtx {
+            stream.rtx_ssrc = None;
+            self.places.remove(&ssrc);
+            return;
+        }
+        if stream.last.is_none() || stream.ends.is_some() {
+            return;
+        }
+        stream.ends = Some(now + wait);
+        let is_silent = section.inbound.iter().all(|stream| stream.is_ended() || stream.last.is_none());
+        if is_silent && !std::mem::replace(&mut section.is_muted, true) {
+            self.tell(Told::Muted(place.transceiver, true));
+        }
+    }
+
+    /// Drops the sources that the peer ended, once all that came of them was read.
+    pub(super) fn forget_ended(&mut self, now: Instant) {
+        let is_over = |stream: &Inbound| stream.ends.is_some_and(|ends| ends <= now) && !stream.has_frame();
+        if self.sections.iter().flat_map(|section| &section.inbound).any(is_over) {
+            self.sections.iter_mut().for_each(|section| section.inbound.retain(|stream| !is_over(stream)));
+            self.route();
+        }
+    }
+
     /// The section and the stream of a packet.
-    fn place(&mut self, packet: &rtp::Packet<'_>) -> Option<(usize, Place)> {
+    fn place(&mut self, now: Instant, packet: &rtp::Packet<'_>) -> Option<(usize, Place)> {
         let ssrc = packet.header.ssrc;
         let index_of = |sections: &[Section], id: TransceiverId| {
             sections.iter().position(|section| section.parameters.transceiver == id)
@@ -235,7 +329,7 @@ impl Engine {
         let index = self.section_of(packet)?;
         let section = self.sections.get_mut(index)?;
         let values = Values::read(&packet.extensions, &section.map);
-        let place = section.add_source(ssrc, packet.header.payload_type, &values, self.config.max_sources)?;
+        let place = section.add_source(now, ssrc, packet.header.payload_type, &values, self.config.max_sources)?;
         tracing::debug!(ssrc, ?place, "a new source");
         self.route();
         self.tell_rtt();
@@ -294,9 +388,14 @@ impl Section {
         let stream = self.stream_mut(ssrc)?;
         if codec.format().is_some() {
             stream.stream(now, header.payload_type, &codec, config)?.receiver.handle_packet(now, &header, payload);
-        } else if let Some(receiver) = stream.receiver_mut() {
-            // Without a format it rides along, as telephone events do: only who takes packets can use it.
-            receiver.handle_packet(now, &header, &[]);
+        } else {
+            // What rides along, as telephone events do, has its place among the numbers of the sound.
+            if let Some(receiver) = stream.receiver_mut() {
+                receiver.handle_packet(now, &header, &[]);
+            }
+            if codec.is_telephone_event() {
+                self.hear_tones(now, ssrc, codec.clock_rate, &header, payload)?;
+            }
         }
         self.forward(now, config, ssrc, header, payload)
     }

@@ -9,6 +9,9 @@ mod inbound;
 mod outbound;
 mod redundancy;
 mod rtcp;
+#[cfg(test)]
+mod tests;
+mod tones;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,12 +22,14 @@ use rand::{Rng, SeedableRng};
 use rtp::NtpTime;
 use rtp::packet::{Extension, ExtensionMap};
 
+use super::dtmf::ToneEvent;
 use super::frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
 use super::{Codec, MediaKind, MediaParameters, PayloadType, TransceiverId};
 use bandwidth::Bandwidth;
 use inbound::Inbound;
 use outbound::Outbound;
-use rtcp::Reports;
+use rtcp::{Goodbye, Reports};
+use tones::Tones;
 
 /// Bounds and defaults of media.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct MediaConfig {
     pub history: usize,
     /// How many earlier frames of sound each packet repeats, where redundancy was agreed and preferred.
     pub red_frames: u8,
+    /// How many tones may be given at once to be sent.
+    pub max_tones: usize,
     /// The estimate of the bandwidth before anything was measured, in bits per second.
     pub start_bitrate: u64,
     /// The least that is ever estimated, in bits per second.
@@ -68,6 +75,7 @@ impl Default for MediaConfig {
             max_queued_packets: 2048,
             history: 2048,
             red_frames: 1,
+            max_tones: 1024,
             start_bitrate: 500_000,
             min_bitrate: 30_000,
             max_bitrate: 30_000_000,
@@ -91,6 +99,12 @@ pub(crate) enum Told {
     Readable(TransceiverId),
     KeyframeRequested(TransceiverId, Option<String>),
     Bandwidth(u64),
+    /// A tone begins to be sent; none: all were.
+    ToneChange(TransceiverId, Option<char>),
+    /// A tone of the peer begins or ends.
+    Tone(TransceiverId, ToneEvent),
+    /// The peer ended all that it sent here, or sends again.
+    Muted(TransceiverId, bool),
 }
 
 /// What is agreed for one transceiver, and its streams.
@@ -103,6 +117,14 @@ struct Section {
     door: Door,
     packets: VecDeque<ReceivedPacket>,
     was_told_readable: bool,
+    /// Tones that are sent.
+    tones: Option<Box<Tones>>,
+    /// Tones of the peer that nobody was told of yet.
+    tones_heard: VecDeque<ToneEvent>,
+    /// Whether the peer said goodbye to all that it sent here.
+    is_muted: bool,
+    /// What was sent before and may be again, so that its numbers go on.
+    parked: Vec<Outbound>,
 }
 
 /// Which stream a source of the peer belongs to.
@@ -128,6 +150,8 @@ pub(crate) struct Engine {
     places: HashMap<u32, Place>,
     bandwidth: Bandwidth,
     reports: Reports,
+    /// Sources of ours that are over, which the peer is yet to hear.
+    goodbyes: Vec<u32>,
     told: VecDeque<Told>,
     rtt: Option<Duration>,
     stats: MediaStats,
@@ -170,6 +194,7 @@ impl Engine {
             sections: Vec::new(),
             turn: 0,
             places: HashMap::new(),
+            goodbyes: Vec::new(),
             told: VecDeque::new(),
             rtt: None,
             stats: MediaStats::default(),
@@ -199,10 +224,14 @@ impl Engine {
                 None => Section::new(parameters.clone()),
             };
             section.set_parameters(parameters);
+            let before: Vec<Goodbye> = section.outbound.iter().map(Goodbye::of).collect();
             section.configure_outbound(now, &self.config, &mut self.rng);
+            let is_over = |one: &Goodbye| section.outbound.iter().all(|stream| stream.ssrc != one.ssrc);
+            self.goodbyes.extend(before.into_iter().filter(is_over).flatten());
             section.configure_inbound();
             self.sections.push(section);
         }
+        self.goodbyes.extend(old.iter().flat_map(|section| &section.outbound).flat_map(Goodbye::of));
         self.route();
         self.tell_rtt();
         self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
@@ -221,6 +250,16 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Nothing is sent any more but goodbyes (RFC 3550, section 6.3.7).
+    pub(crate) fn close(&mut self, now: Instant) {
+        for section in &mut self.sections {
+            self.goodbyes.extend(section.outbound.drain(..).flat_map(|stream| Goodbye::of(&stream)));
+            section.parameters.send = None;
+            section.tones = None;
+        }
+        self.reports.set_in_use(now, false);
     }
 
     fn section_mut(&mut self, id: TransceiverId) -> Option<&mut Section> {
@@ -254,6 +293,9 @@ impl Engine {
         let section = self.section_mut(id)?;
         let frame = section.inbound.iter_mut().find_map(|stream| stream.read(now));
         section.was_told_readable = frame.is_some();
+        if frame.is_none() && section.inbound.iter().any(Inbound::is_ended) {
+            self.forget_ended(now);
+        }
         frame
     }
 
@@ -292,8 +334,12 @@ impl Engine {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for section in &mut self.sections {
             section.inbound.iter_mut().for_each(|stream| stream.handle_timeout(now));
+            section.handle_tones(now, self.began.0, &mut self.told);
+            section.end_tones(now);
+            section.tell_tones(&mut self.told);
             section.tell_readable(&mut self.told);
         }
+        self.forget_ended(now);
         self.bandwidth.handle_timeout(now);
         self.tell_bandwidth();
     }
@@ -303,6 +349,7 @@ impl Engine {
         let streams = self.sections.iter().flat_map(|section| &section.inbound).filter_map(Inbound::poll_timeout);
         let has_queued = self.sections.iter().flat_map(|section| &section.outbound).any(Outbound::has_queued);
         let others = [self.reports.poll_timeout(), self.bandwidth.poll_timeout(has_queued)];
+        let streams = streams.chain(self.sections.iter().filter_map(Section::tones_timeout));
         streams.chain(others.into_iter().flatten()).min()
     }
 
@@ -347,6 +394,10 @@ impl Section {
             door: Door::default(),
             packets: VecDeque::new(),
             was_told_readable: false,
+            tones: None,
+            tones_heard: VecDeque::new(),
+            is_muted: false,
+            parked: Vec::new(),
         }
     }
 

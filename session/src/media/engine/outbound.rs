@@ -17,7 +17,9 @@ pub(super) struct Outbound {
     pub(super) ssrc: u32,
     pub(super) rid: Option<String>,
     pub(super) payload_type: u8,
-    clock_rate: u32,
+    pub(super) clock_rate: u32,
+    /// When the last frame was sent, and its timestamp.
+    last: Option<(Instant, u32)>,
     /// Where each packet carries those before it.
     red: Option<Redundancy>,
     pub(super) sender: Sender,
@@ -48,6 +50,7 @@ impl Outbound {
             rid: layer.encoding.rid.clone(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
+            last: None,
             red: None,
             sender: Sender::new(sender, now, seed),
         })
@@ -59,6 +62,7 @@ impl Outbound {
 
     pub(super) fn send_frame(&mut self, now: Instant, frame: &Frame) -> Result<(), FrameError> {
         let timestamp = ticks(frame.timestamp, self.clock_rate);
+        self.last = Some((now, timestamp));
         let is_key_frame = frame.is_key_frame;
         let outgoing = OutgoingFrame { data: &frame.data, timestamp, is_key_frame, ..OutgoingFrame::default() };
         let sent = match &mut self.red {
@@ -78,6 +82,20 @@ impl Outbound {
     }
 }
 
+impl Outbound {
+    /// The timestamp of what is sampled now: what the frames' own clock shows, or where there were none yet, one that
+    /// began with the session.
+    pub(super) fn timestamp(&self, now: Instant, began: Instant) -> u32 {
+        let (at, timestamp) = self.last.unwrap_or((began, 0));
+        timestamp.wrapping_add(ticks(now.saturating_duration_since(at), self.clock_rate))
+    }
+
+    /// Whether what it is sending is of no more use, and nothing of it may leave.
+    fn set_active(&mut self, now: Instant, is_active: bool) {
+        self.sender.set_active(now, is_active);
+    }
+}
+
 /// A time in ticks of a clock; as timestamps do, it wraps.
 fn ticks(time: Duration, clock_rate: u32) -> u32 {
     let whole = time.as_secs().wrapping_mul(u64::from(clock_rate));
@@ -86,23 +104,33 @@ fn ticks(time: Duration, clock_rate: u32) -> u32 {
 }
 
 impl Section {
-    /// Streams for the layers that are agreed; those that were there go on.
+    /// Streams for the layers that are agreed; those that were there go on, and those of before go on where they
+    /// stopped, as a source never gives a sequence number twice.
     pub(super) fn configure_outbound(&mut self, now: Instant, config: &MediaConfig, rng: &mut StdRng) {
-        let Some(send) = &self.parameters.send else {
-            self.outbound.clear();
-            return;
+        let types = self.parameters.send.iter().flat_map(|send| &send.types);
+        let best = types.into_iter().find(|one| one.codec.format().is_some()).map(|one| one.number);
+        let layers = self.parameters.send.iter().flat_map(|send| &send.layers);
+        let is_agreed = |stream: &Outbound, layer: &Layer| {
+            Some(stream.payload_type) == best && layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid
         };
-        let best = send.types.iter().find(|one| one.codec.format().is_some()).map(|one| one.number);
-        let is_kept = |stream: &Outbound| {
-            Some(stream.payload_type) == best
-                && send.layers.iter().any(|layer| layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid)
-        };
-        self.outbound.retain(is_kept);
-        for layer in &send.layers {
-            if self.outbound.iter().all(|stream| stream.ssrc != layer.ssrc) {
-                self.outbound.extend(Outbound::new(now, layer, send, config, rng));
+        let mut before: Vec<Outbound> = self.outbound.drain(..).chain(self.parked.drain(..)).collect();
+        for layer in layers {
+            let known = before.iter().position(|stream| is_agreed(stream, layer));
+            match (known.map(|index| before.swap_remove(index)), &self.parameters.send) {
+                (Some(mut stream), _) => {
+                    stream.set_active(now, true);
+                    self.outbound.push(stream);
+                }
+                (None, Some(send)) => {
+                    before.retain(|stream| stream.ssrc != layer.ssrc);
+                    self.outbound.extend(Outbound::new(now, layer, send, config, rng));
+                }
+                (None, None) => {}
             }
         }
+        before.iter_mut().for_each(|stream| stream.set_active(now, false));
+        self.parked = before;
+        let Some(send) = &self.parameters.send else { return };
         for stream in &mut self.outbound {
             let red = Redundancy::new(send, config);
             if red.as_ref().map(Redundancy::payload_type) != stream.red.as_ref().map(Redundancy::payload_type) {
