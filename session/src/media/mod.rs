@@ -25,6 +25,10 @@ pub(crate) struct MediaParameters {
     pub(crate) mid: String,
     /// Number and URI of each header extension.
     pub(crate) extensions: Vec<(u16, String)>,
+    /// Those of them that the peer does not want to get.
+    pub(crate) silent_extensions: Vec<u16>,
+    /// Whether RTCP may go without a report in front (RFC 5506).
+    pub(crate) has_reduced_size: bool,
     pub(crate) send: Option<SendParameters>,
     pub(crate) receive: Option<ReceiveParameters>,
 }

@@ -168,7 +168,9 @@ fn parameters(mid: &str, local: &LocalMedia, remote: &RemoteMedia, we_offered: b
     let ours: Vec<_> = local.types.iter().map(|one| one.codec.clone()).collect();
     let types = if we_offered { remote.common_types(&ours) } else { local.types.clone() };
     let can_talk = types.iter().any(|one| one.codec.format().is_some());
-    let extensions = local.extensions.iter().filter(|ours| remote.extensions.contains(ours)).cloned().collect();
+    let extensions: Vec<_> = local.extensions.iter().filter(|ours| remote.extensions.contains(ours)).cloned().collect();
+    let numbers = extensions.iter().map(|(id, _)| *id);
+    let silent_extensions = numbers.filter(|id| !remote.receives_extension(*id)).collect();
     let mut heard = types.clone();
     // What we offered may come under our own numbers too (RFC 3264, section 5.1).
     heard.extend(local.types.iter().filter(|one| types.iter().all(|other| other.number != one.number)).cloned());
@@ -177,12 +179,14 @@ fn parameters(mid: &str, local: &LocalMedia, remote: &RemoteMedia, we_offered: b
         kind: remote.kind,
         mid: mid.to_owned(),
         extensions,
+        silent_extensions,
+        has_reduced_size: local.has_reduced_size && remote.has_reduced_size,
         send: (can_talk && direction.sends())
             .then(|| SendParameters { types, layers: sent_layers(local, remote, we_offered) }),
         receive: (can_talk && direction.receives()).then(|| ReceiveParameters {
             types: heard,
             sources: remote.sources.clone(),
-            rids: remote.send_rids.clone(),
+            rids: if we_offered { remote.send_rids.clone() } else { local.received_rids() },
         }),
     }
 }

@@ -18,6 +18,8 @@ const DEFAULT_SCTP_PORT: u16 = 5000;
 pub(super) struct Remote {
     pub(super) description: SessionDescription,
     pub(super) lite: bool,
+    /// Whether header extensions of both forms may be mixed in a stream.
+    pub(super) allows_mixed: bool,
     /// The one transport that everything goes over; none where every section is refused.
     transport: Option<RemoteTransport>,
     pub(super) sections: Vec<RemoteSection>,
@@ -88,7 +90,8 @@ impl Remote {
             sections.push(section);
         }
         let transport = transport_of(kind, &parsed, &mut sections)?;
-        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), transport, sections })
+        let allows_mixed = parsed.media.iter().any(|media| parsed.extmap_allow_mixed(media));
+        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), allows_mixed, transport, sections })
     }
 
     pub(super) fn channels(&self) -> Option<&ChannelSection> {

@@ -111,6 +111,8 @@ pub(crate) enum Told {
 struct Section {
     parameters: MediaParameters,
     map: ExtensionMap,
+    /// The extensions that are sent.
+    sent_map: ExtensionMap,
     codecs: Vec<(u8, Arc<Codec>)>,
     outbound: Vec<Outbound>,
     inbound: Vec<Inbound>,
@@ -388,6 +390,7 @@ impl Section {
         Self {
             parameters,
             map: ExtensionMap::default(),
+            sent_map: ExtensionMap::default(),
             codecs: Vec::new(),
             outbound: Vec::new(),
             inbound: Vec::new(),
@@ -402,10 +405,13 @@ impl Section {
     }
 
     fn set_parameters(&mut self, parameters: MediaParameters) {
-        self.map = ExtensionMap::default();
+        (self.map, self.sent_map) = Default::default();
         for (id, uri) in &parameters.extensions {
-            if let (Ok(id), Some(extension)) = (u8::try_from(*id), Extension::from_uri(uri)) {
-                self.map.insert(id, extension);
+            if let (Ok(number), Some(extension)) = (u8::try_from(*id), Extension::from_uri(uri)) {
+                self.map.insert(number, extension);
+                if !parameters.silent_extensions.contains(id) {
+                    self.sent_map.insert(number, extension);
+                }
             }
         }
         let types = parameters.receive.iter().flat_map(|receive| &receive.types);
@@ -426,7 +432,7 @@ impl Section {
     fn has_transport_feedback(&self) -> bool {
         let sends = self.parameters.send.iter().flat_map(|send| &send.types);
         let wants = sends.flat_map(|one| &one.feedback).any(|kind| kind == "transport-cc");
-        wants && self.map.id(Extension::TransportSequence).is_some()
+        wants && self.sent_map.id(Extension::TransportSequence).is_some()
     }
 
     fn tell_readable(&mut self, told: &mut VecDeque<Told>) {

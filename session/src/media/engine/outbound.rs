@@ -187,7 +187,7 @@ impl Engine {
         let (Some(keys), Some(section)) = (&mut self.keys, self.sections.get_mut(index)) else { return false };
         let has_turns = section.outbound.len() > 1;
         section.outbound.rotate_left(usize::from(has_turns));
-        let (map, mid) = (&section.map, &section.parameters.mid);
+        let (map, mid) = (&section.sent_map, &section.parameters.mid);
         let mut streams = section.outbound.iter_mut();
         let next = streams.find_map(|stream| Some((stream.rid.as_deref(), stream.sender.poll(now)?)));
         let Some((rid, outgoing)) = next else { return false };

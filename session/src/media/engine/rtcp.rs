@@ -175,8 +175,17 @@ impl Engine {
         if self.reports.next.is_some_and(|next| next <= now) {
             self.write_reports(now, buf);
         }
+        let is_alone = buf.len() == start;
+        if is_alone && !self.sections.iter().all(|section| section.parameters.has_reduced_size) {
+            // Whoever does not take packets of reduced size gets a report in front (RFC 3550, section 6.1).
+            let own = self.own_ssrc();
+            ReceiverReport::write(own, [], buf);
+            SourceDescription::write_cname(own, &self.cname, buf);
+        }
+        let head = buf.len();
         self.write_feedback(now, start, buf);
-        if buf.len() == start {
+        if is_alone && buf.len() == head {
+            buf.truncate(start);
             return false;
         }
         let is_protected = self.keys.as_mut().is_some_and(|keys| keys.outbound.protect_rtcp(buf, start).is_ok());

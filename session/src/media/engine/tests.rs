@@ -22,7 +22,8 @@ fn types() -> Vec<PayloadType> {
 
 fn parameters(send: Option<SendParameters>, receive: Option<ReceiveParameters>) -> Vec<MediaParameters> {
     let (kind, mid) = (MediaKind::Audio, "0".into());
-    vec![MediaParameters { transceiver: ID, kind, mid, extensions: Vec::new(), send, receive }]
+    let (extensions, silent_extensions, has_reduced_size) = (Vec::new(), Vec::new(), true);
+    vec![MediaParameters { transceiver: ID, kind, mid, extensions, silent_extensions, has_reduced_size, send, receive }]
 }
 
 /// What sends under this source.
