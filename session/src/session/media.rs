@@ -84,7 +84,11 @@ impl Session {
         self.change(now, id, |one| {
             one.stopped = true;
             one.direction = Direction::Inactive;
-        })
+        })?;
+        if let Some(engine) = &mut self.media {
+            engine.silence(id);
+        }
+        Ok(())
     }
 
     /// What is known of a transceiver; nothing once it is over.

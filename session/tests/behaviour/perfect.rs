@@ -203,12 +203,9 @@ impl Pair {
 
     /// Whether the last that was told of a transceiver is that the peer sends.
     fn is_receiving(&self, side: usize, id: TransceiverId) -> bool {
-        let last = self.world.host(self.node(side)).events.iter().rev().find_map(|event| match event {
-            Event::Track { transceiver, .. } if *transceiver == id => Some(true),
-            Event::TrackRemoved(transceiver) if *transceiver == id => Some(false),
-            _ => None,
-        });
-        last.unwrap_or(false)
+        let is_of = |event: &&Event| matches!(event, Event::Track { transceiver, .. } | Event::TrackRemoved(transceiver) if *transceiver == id);
+        let last = self.world.host(self.node(side)).events.iter().rev().find(is_of);
+        last.is_some_and(|event| matches!(event, Event::Track { .. }))
     }
 }
 
@@ -351,13 +348,12 @@ fn numbers_of_an_offer_that_was_taken_back_are_free_again() {
     world.offer(b);
     add_track(&mut world, a, MediaKind::Video, "a");
     let mut offer = world.offer(a);
-    let swap = |text: &str| {
-        text.replace("rtpmap:96 VP8", "rtpmap:96 VP-")
-            .replace("rtpmap:98 VP9", "rtpmap:98 VP8")
-            .replace("VP-", "VP9")
-            .replace("fmtp:98 profile-id=0", "fmtp:96 profile-id=0")
-    };
-    offer.sdp = swap(&offer.sdp);
+    offer.sdp = offer
+        .sdp
+        .replace("rtpmap:96 VP8", "rtpmap:96 VP-")
+        .replace("rtpmap:98 VP9", "rtpmap:98 VP8")
+        .replace("VP-", "VP9")
+        .replace("fmtp:98 profile-id=0", "fmtp:96 profile-id=0");
     world.answer(b, offer);
     let offer = world.offer(b);
     assert_eq!(lines(&offer, "a=rtpmap:96 "), ["a=rtpmap:96 VP9/90000"], "{}", offer.sdp);

@@ -140,13 +140,11 @@ fn keys(call: &Call) -> Vec<(char, Duration)> {
     let mut begun = 0;
     let mut keys = Vec::new();
     for event in &call.world.host(call.b).events {
-        match event {
-            Event::Tone { transceiver, tone: ToneEvent::Started { .. } } => {
-                assert_eq!(*transceiver, call.received);
-                begun += 1;
-            }
-            Event::Tone { tone: ToneEvent::Ended { event, duration }, .. } => keys.push((key(*event), *duration)),
-            _ => {}
+        let Event::Tone { transceiver, tone } = event else { continue };
+        assert_eq!(*transceiver, call.received);
+        match tone {
+            ToneEvent::Started { .. } => begun += 1,
+            ToneEvent::Ended { event, duration } => keys.push((key(*event), *duration)),
         }
     }
     assert_eq!(begun, keys.len());

@@ -256,12 +256,14 @@ impl Engine {
 
     /// Nothing is sent any more but goodbyes (RFC 3550, section 6.3.7).
     pub(crate) fn close(&mut self, now: Instant) {
-        for section in &mut self.sections {
-            self.goodbyes.extend(section.outbound.drain(..).flat_map(|stream| Goodbye::of(&stream)));
-            section.parameters.send = None;
-            section.tones = None;
-        }
+        self.sections.iter_mut().for_each(|section| self.goodbyes.extend(section.silence()));
         self.reports.set_in_use(now, false);
+    }
+
+    /// Nothing is sent over this transceiver any more.
+    pub(crate) fn silence(&mut self, id: TransceiverId) {
+        let goodbyes = self.section_mut(id).map(Section::silence).unwrap_or_default();
+        self.goodbyes.extend(goodbyes);
     }
 
     fn section_mut(&mut self, id: TransceiverId) -> Option<&mut Section> {
@@ -402,6 +404,13 @@ impl Section {
             is_muted: false,
             parked: Vec::new(),
         }
+    }
+
+    /// Ceases to send. Returns the sources that are over.
+    fn silence(&mut self) -> Vec<u32> {
+        self.parameters.send = None;
+        self.tones = None;
+        self.outbound.drain(..).flat_map(|stream| Goodbye::of(&stream)).collect()
     }
 
     fn set_parameters(&mut self, parameters: MediaParameters) {
