@@ -64,6 +64,8 @@ pub struct Config {
     pub receive_window: Option<u32>,
     /// How many data channels may exist at once, those of the peer included.
     pub max_channels: usize,
+    /// Which media sections of an offer need a peer that bundles; see there what becomes of those that do not.
+    pub bundle_policy: session::BundlePolicy,
     /// How many transceivers may exist at once, those of the peer's offers included.
     pub max_transceivers: usize,
     /// How many received frames of a track wait for the application before the oldest give way.
@@ -104,6 +106,7 @@ impl Default for Config {
             receive_buffer: 1 << 20,
             receive_window: None,
             max_channels: 1024,
+            bundle_policy: session::BundlePolicy::default(),
             max_transceivers: 64,
             frame_queue: 128,
             media: session::MediaConfig::default(),
@@ -218,6 +221,7 @@ impl Config {
         config.close_timeout = self.close_timeout.saturating_add(Duration::from_millis(100));
         config.key_log.clone_from(&self.key_log);
         config.max_transceivers = self.max_transceivers;
+        config.bundle_policy = self.bundle_policy;
         config.media = self.media.clone();
         config.unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         config.channels.max_channels = self.max_channels;

@@ -57,6 +57,9 @@ pub enum Error {
     /// A frame could not be sent.
     #[error(transparent)]
     Media(#[from] session::FrameError),
+    /// Tones could not be sent.
+    #[error(transparent)]
+    Tones(#[from] session::ToneError),
     /// A description was asked for before there is one.
     #[error("there is no local description yet: create an offer or an answer and set it")]
     NoLocalDescription,

@@ -32,6 +32,8 @@ pub enum ConnectionEvent {
     Track(TrackEvent),
     /// What this transceiver received will not go on.
     TrackRemoved(session::TransceiverId),
+    /// The peer sends nothing for now over a transceiver, or sends again (`mute`, `unmute`).
+    TrackMute(TrackMuteEvent),
     /// A local candidate to hand to the peer when trickling; `None`: there will be no more.
     IceCandidate(Option<IceCandidate>),
     /// A STUN server did not answer, or refused. Harmless unless all do.
@@ -64,6 +66,16 @@ pub struct TrackEvent {
     pub streams: Vec<String>,
     /// The transceiver that receives it.
     pub transceiver: session::TransceiverId,
+}
+
+/// A track of the peer falls silent, or is heard again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrackMuteEvent {
+    /// The transceiver that receives it.
+    pub transceiver: session::TransceiverId,
+    /// Whether nothing comes.
+    pub is_muted: bool,
 }
 
 /// What happened to a [`DataChannel`], its messages apart.
@@ -114,7 +126,9 @@ impl<P> fmt::Debug for ChannelEventKind<P> {
 
 /// The kinds of events, by their W3C names, for `add_event_listener`.
 pub mod event {
-    use super::{ChannelEvent, ChannelEventKind, ChannelSource, ConnectionEvent, ConnectionEventKind, TrackEvent};
+    use super::{
+        ChannelEvent, ChannelEventKind, ChannelSource, ConnectionEvent, ConnectionEventKind, TrackEvent, TrackMuteEvent,
+    };
     use crate::channel::DataChannel;
     use crate::description::{
         CandidatePair, DtlsTransportState, IceCandidate, IceCandidateError, IceConnectionState, IceGatheringState,
@@ -152,6 +166,10 @@ pub mod event {
     connection_event!(
         /// `track`: the peer sends a track.
         TRACK, "track", TrackEvent, ConnectionEvent::Track(event) => event
+    );
+    connection_event!(
+        /// `mute` and `unmute`: the peer falls silent, or is heard again.
+        TRACK_MUTE, "trackmute", TrackMuteEvent, ConnectionEvent::TrackMute(event) => event
     );
     connection_event!(
         /// `icecandidate`: a local candidate was found; `None` after the last one.

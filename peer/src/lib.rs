@@ -85,7 +85,8 @@ pub use description::{
 pub use driver::interfaces::Interface;
 pub use error::Error;
 pub use events::{
-    ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, event,
+    ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, TrackMuteEvent,
+    event,
 };
 pub use forwarder::Forwarder;
 pub use initiator::Initiator;
@@ -103,6 +104,6 @@ pub use session::datachannel::Priority;
 pub use session::dtls::{Identity, KeyLog};
 pub use session::sdp::Direction;
 pub use session::{
-    Codec, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, Packet, ReceivedFrame, ReceivedPacket,
-    TransceiverId, TransceiverInfo, TransceiverOptions,
+    BundlePolicy, Codec, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, Packet, ReceivedFrame,
+    ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
 };

@@ -5,11 +5,15 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
-use session::{Encoding, Frame, LayerBitrate, MediaKind, Packet, ReceivedFrame, ReceivedPacket, TransceiverId};
+use session::{
+    Encoding, Frame, LayerBitrate, MediaKind, Packet, ReceivedFrame, ReceivedPacket, ToneEvent, TransceiverId,
+};
 use tokio::sync::watch;
 
 use crate::connection::{Handle, Shared};
+use crate::driver::Driver;
 use crate::error::Error;
 use crate::stats::StatsReport;
 use crate::sync::{Wakers, lock};
@@ -31,6 +35,15 @@ pub(crate) struct Local {
     pub(crate) keyframes: Mutex<Requests>,
     /// What each layer may send.
     pub(crate) layers: watch::Sender<Vec<LayerBitrate>>,
+    pub(crate) tones: Mutex<Tones>,
+}
+
+/// The tones that began to be sent since the application last looked; nothing stands for the end of all.
+#[derive(Default)]
+pub(crate) struct Tones {
+    begun: VecDeque<Option<char>>,
+    wakers: Wakers,
+    has_ended: bool,
 }
 
 /// The layers that the peer wants a key frame of.
@@ -54,6 +67,18 @@ impl Local {
         wakers.wake();
     }
 
+    pub(crate) fn begin_tone(&self, tone: Option<char>) {
+        let wakers = {
+            let mut tones = lock(&self.tones);
+            if tones.begun.len() >= MAX_TONES {
+                tones.begun.pop_front();
+            }
+            tones.begun.push_back(tone);
+            tones.wakers.take()
+        };
+        wakers.wake();
+    }
+
     pub(crate) fn end(&self) {
         let wakers = {
             let mut requests = lock(&self.keyframes);
@@ -61,8 +86,17 @@ impl Local {
             requests.wakers.take()
         };
         wakers.wake();
+        let wakers = {
+            let mut tones = lock(&self.tones);
+            tones.has_ended = true;
+            tones.wakers.take()
+        };
+        wakers.wake();
     }
 }
+
+/// How many tones wait for those who want to know of them before the oldest give way.
+const MAX_TONES: usize = 256;
 
 impl LocalTrack {
     /// The track's name, which the peer is told.
@@ -153,6 +187,58 @@ impl LocalTrack {
         is_wanted
     }
 
+    /// Sends these keys of a telephone beside the sound (`RTCDTMFSender.insertDTMF`): 0 to 9, A to D, `#` and `*`; a comma
+    /// is a pause of two seconds. They replace those that wait, so that an empty text ends it. Browsers take 100 ms for
+    /// the duration of a tone and 70 ms for the gap behind it where nothing is said; 40 ms to 6 s are possible, and at
+    /// least 30 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tones`] for other characters, and when both sides have not agreed on sound with telephone events (or not
+    /// yet); [`Error::ConnectionClosed`].
+    pub async fn insert_dtmf(&self, tones: &str, duration: Duration, gap: Duration) -> Result<(), Error> {
+        let (id, tones) = (self.inner.transceiver, tones.to_owned());
+        let insert = move |driver: &mut Driver, now| driver.session.insert_dtmf(now, id, &tones, duration, gap);
+        Ok(self.handle.shared.call(insert).await??)
+    }
+
+    /// Whether [`LocalTrack::insert_dtmf`] would do something now (`canInsertDTMF`).
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    pub async fn can_insert_dtmf(&self) -> Result<bool, Error> {
+        let id = self.inner.transceiver;
+        self.handle.shared.call(move |driver, _| driver.session.can_insert_dtmf(id)).await
+    }
+
+    /// The keys that wait to be sent (`toneBuffer`).
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    pub async fn tone_buffer(&self) -> Result<String, Error> {
+        let id = self.inner.transceiver;
+        self.handle.shared.call(move |driver, _| driver.session.tone_buffer(id)).await
+    }
+
+    /// Waits until the next key begins to sound, and says which (`tonechange`): `Some(None)` when all were sent. `None`
+    /// when there will be no more.
+    pub async fn tone_changed(&self) -> Option<Option<char>> {
+        poll_fn(|cx| {
+            let mut tones = lock(&self.inner.tones);
+            match tones.begun.pop_front() {
+                Some(tone) => Poll::Ready(Some(tone)),
+                None if tones.has_ended => Poll::Ready(None),
+                None => {
+                    tones.wakers.register(cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
     /// What the path carries for media, in bits per second, to be watched: all tracks together are to stay below it.
     pub fn watch_bandwidth(&self) -> watch::Receiver<u64> {
         self.handle.shared.bandwidth.subscribe()
@@ -173,7 +259,7 @@ impl LocalTrack {
     /// [`Error::Negotiation`] when these are other layers, or the transceiver is over; [`Error::ConnectionClosed`].
     pub async fn set_encodings(&self, encodings: Vec<Encoding>) -> Result<(), Error> {
         let id = self.inner.transceiver;
-        let set = move |driver: &mut crate::driver::Driver, now| driver.session.set_encodings(now, id, encodings);
+        let set = move |driver: &mut Driver, now| driver.session.set_encodings(now, id, encodings);
         Ok(self.handle.shared.call(set).await??)
     }
 }
@@ -219,6 +305,8 @@ pub(crate) struct Remote {
 pub(crate) struct Inbox {
     frames: VecDeque<ReceivedFrame>,
     packets: VecDeque<ReceivedPacket>,
+    tones: VecDeque<ToneEvent>,
+    is_muted: bool,
     missed: u64,
     has_ended: bool,
     wakers: Wakers,
@@ -256,6 +344,20 @@ impl Remote {
             push(&mut inbox.packets, packet, limit, &mut inbox.missed);
             true
         });
+    }
+
+    /// The peer pressed a key, or let it go.
+    pub(crate) fn deliver_tone(&self, tone: ToneEvent) {
+        let mut tone = Some(tone);
+        self.deliver(|inbox| {
+            let Some(tone) = tone.take() else { return false };
+            push(&mut inbox.tones, tone, MAX_TONES, &mut inbox.missed);
+            true
+        });
+    }
+
+    pub(crate) fn set_muted(&self, is_muted: bool) {
+        lock(&self.inbox).is_muted = is_muted;
     }
 
     fn deliver(&self, mut next: impl FnMut(&mut Inbox) -> bool) {
@@ -318,6 +420,17 @@ impl RemoteTrack {
     /// The next packet, after [`RemoteTrack::receive_packets`]. `None` as above.
     pub async fn recv_packet(&self) -> Option<ReceivedPacket> {
         self.recv(|inbox| inbox.packets.pop_front()).await
+    }
+
+    /// The next key of a telephone that the peer presses or lets go, beside its sound (RFC 4733). `None` as above. Those
+    /// that nobody takes give way to newer ones.
+    pub async fn recv_tone(&self) -> Option<ToneEvent> {
+        self.recv(|inbox| inbox.tones.pop_front()).await
+    }
+
+    /// Whether the peer said that it sends nothing for now (`muted`).
+    pub fn is_muted(&self) -> bool {
+        lock(&self.inner.inbox).is_muted
     }
 
     async fn recv<T>(&self, mut take: impl FnMut(&mut Inbox) -> Option<T>) -> Option<T> {

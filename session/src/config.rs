@@ -28,6 +28,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// The time since the Unix epoch at which the session is made, for the reports of media; it need not be exact.
     pub unix_time: Duration,
+    /// Which sections of our offers need a peer that bundles.
+    pub bundle_policy: BundlePolicy,
     /// How many transceivers there may be; further media sections of the peer are refused.
     pub max_transceivers: usize,
     /// How many events wait to be polled, those of channels apart, before the oldest give way.
@@ -53,9 +55,29 @@ impl Config {
             early_candidates: 64,
             media: MediaConfig::default(),
             unix_time: Duration::ZERO,
+            bundle_policy: BundlePolicy::default(),
             max_transceivers: 64,
             max_events: 1024,
             close_timeout: Duration::from_secs(5),
         }
     }
+}
+
+/// Which media sections of an offer are good only for a peer that bundles them (`RTCBundlePolicy`; RFC 8829, section
+/// 4.1.1).
+///
+/// A session has one transport, and all that it carries goes over it: so every section is offered in one BUNDLE group,
+/// whatever the policy. The policy says which of them are marked bundle-only, with port 0 (RFC 8843, section 6). A peer
+/// that does not bundle refuses those by itself. Of the sections that it takes nevertheless one is kept, that of the data
+/// channels if it is among them, or else the first; the others are over as if it had refused them, and the next offer,
+/// which [`Event::NegotiationNeeded`](crate::Event::NegotiationNeeded) asks for, tells it so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BundlePolicy {
+    /// All but the first section of each kind are bundle-only.
+    Balanced,
+    /// No section is.
+    MaxCompat,
+    /// All but the first section are, as there is one transport; the default.
+    #[default]
+    MaxBundle,
 }

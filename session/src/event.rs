@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 
 use crate::{
-    ConnectionState, DtlsState, IceCandidate, LayerBitrate, MediaKind, SctpState, SignalingState, TransceiverId,
+    ConnectionState, DtlsState, IceCandidate, LayerBitrate, MediaKind, SctpState, SignalingState, ToneEvent,
+    TransceiverId,
 };
 
 /// What happened in a session. The names are those of the W3C interface.
@@ -60,6 +61,24 @@ pub enum Event {
     },
     /// What this transceiver received will not go on (W3C WebRTC 1.0, `mute` and `ended`).
     TrackRemoved(TransceiverId),
+    /// The peer ended all that it sent through this transceiver, which may send again (W3C WebRTC 1.0, `mute`).
+    TrackMuted(TransceiverId),
+    /// It sends again (W3C WebRTC 1.0, `unmute`).
+    TrackUnmuted(TransceiverId),
+    /// A tone begins to be sent, or all were (W3C WebRTC 1.0, `tonechange`).
+    ToneChange {
+        /// Which transceiver sends it.
+        transceiver: TransceiverId,
+        /// Which, `,` for a pause; nothing when all were sent.
+        tone: Option<char>,
+    },
+    /// A tone of the peer began or ended.
+    Tone {
+        /// Which transceiver received it.
+        transceiver: TransceiverId,
+        /// What happened.
+        tone: ToneEvent,
+    },
     /// [`Session::read_frame`](crate::Session::read_frame), or `read_packet`, has something of this transceiver. Told
     /// again only after that had nothing.
     MediaReadable(TransceiverId),

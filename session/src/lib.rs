@@ -6,10 +6,14 @@
 //! [`datachannel`] and [`sdp`] meet, which know nothing of each other.
 //!
 //! Implemented: offer and answer as in JSEP (RFC 8829, sections 3 to 5) for data channels, with any number of media
-//! sections over one transport, for data channels, audio and video; BUNDLE (RFC 9143); demultiplexing by first byte
-//! (RFC 7983); trickle (RFC 8838); SCTP and DTLS in SDP (RFC 8841, RFC 8842); ICE restart.
+//! sections over one transport, for data channels, audio and video; BUNDLE (RFC 9143) with the policies of the W3C
+//! interface; restrictions of layers (RFC 8851) and simulcast (RFC 8853); redundant audio (RFC 2198); telephone events
+//! (RFC 4733); demultiplexing by first byte (RFC 7983); trickle (RFC 8838); SCTP and DTLS in SDP (RFC 8841, RFC 8842);
+//! ICE restart.
 //!
-//! Left out on purpose: `a=tls-id` (RFC 8842, section 4), which no browser sends or asks for; a new DTLS association
+//! Left out on purpose: a second transport, so that of media sections that a peer does not bundle only one is used;
+//! forward error correction, whose lines are read and not answered; pausing of layers (RFC 7728); media sections without
+//! a mid, which are refused; `a=tls-id` (RFC 8842, section 4), which no browser sends or asks for; a new DTLS association
 //! within a session, which is refused with an error.
 //!
 //! # A session between two ends of a wire
@@ -79,13 +83,14 @@ mod stats;
 mod traffic;
 mod transport;
 
-pub use config::Config;
+pub use config::{BundlePolicy, Config};
 pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
 pub use event::{Ended, Event};
 pub use media::{
     Codec, Door, Encoding, Frame, FrameError, InboundStats, LayerBitrate, MediaConfig, MediaKind, MediaStats,
-    OutboundStats, Packet, ReceivedFrame, ReceivedPacket, TransceiverId, TransceiverInfo, TransceiverOptions,
+    OutboundStats, Packet, ReceivedFrame, ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo,
+    TransceiverOptions,
 };
 pub use negotiation::OfferOptions;
 pub use session::Session;

@@ -73,10 +73,13 @@ const peer = {
 
   // A new connection that sends the tracks of the one before.
   renew() {
+    return peer.renewWith(null);
+  },
+  renewWith(configuration) {
     const tracks = peer.connection.getSenders().map(({ track }) => track);
     peer.connection.close();
     for (const { element } of peer.tracks.splice(0)) element.remove();
-    peer.create(null);
+    peer.create(configuration);
     for (const track of tracks) if (track) peer.connection.addTrack(track, new MediaStream([track]));
     return true;
   },
@@ -235,6 +238,35 @@ const peer = {
       const names = [`video/${codec}`, "video/rtx"].map((name) => name.toLowerCase());
       const { codecs } = RTCRtpReceiver.getCapabilities("video");
       transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => names.includes(mimeType.toLowerCase())));
+    }
+    return true;
+  },
+  // Uses these codecs for what is sent and received of one kind, the first by preference.
+  preferCodecs(kind, names) {
+    const { codecs } = RTCRtpReceiver.getCapabilities(kind);
+    const chosen = names.flatMap((name) => codecs.filter(({ mimeType }) => mimeType.toLowerCase() === name));
+    const isOfKind = ({ receiver }) => receiver.track.kind === kind;
+    for (const one of peer.connection.getTransceivers().filter(isOfKind)) one.setCodecPreferences(chosen);
+    return chosen.length;
+  },
+  // Presses these keys; which were pressed in the end.
+  async insertDtmf(tones, duration, gap) {
+    const { dtmf } = peer.connection.getSenders().find(({ track }) => track?.kind === "audio");
+    while (!dtmf.canInsertDTMF) await new Promise((resolve) => setTimeout(resolve, 20));
+    const pressed = [];
+    const done = new Promise((resolve) => {
+      dtmf.ontonechange = ({ tone }) => (tone === "" ? resolve() : pressed.push(tone));
+    });
+    dtmf.insertDTMF(tones, duration, gap);
+    await done;
+    return pressed.join("");
+  },
+  // Ceases to send what is sent of one kind, without negotiation; or sends it again.
+  async pauseSending(kind, isPaused) {
+    for (const sender of peer.connection.getSenders()) {
+      if ((sender.track ?? sender.paused)?.kind !== kind) continue;
+      sender.paused ??= sender.track;
+      await sender.replaceTrack(isPaused ? null : sender.paused);
     }
     return true;
   },

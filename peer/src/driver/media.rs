@@ -1,13 +1,13 @@
 //! Tracks on the driver's side: from the session to those who wait for frames.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use session::{MediaKind, TransceiverId};
+use session::{MediaKind, ToneEvent, TransceiverId};
 
 use super::Driver;
-use crate::events::{ConnectionEvent, TrackEvent};
+use crate::events::{ConnectionEvent, TrackEvent, TrackMuteEvent};
 use crate::track::{Local, Remote, RemoteTrack};
 
 /// All tracks that are sent or received.
@@ -50,7 +50,8 @@ impl Driver {
 
     fn keep_local(&mut self, transceiver: TransceiverId, kind: MediaKind, id: String) -> Arc<Local> {
         let layers = tokio::sync::watch::Sender::new(self.session.layer_bitrates(transceiver));
-        let local = Arc::new(Local { id, kind, transceiver, keyframes: std::sync::Mutex::default(), layers });
+        let (keyframes, tones) = (Mutex::default(), Mutex::default());
+        let local = Arc::new(Local { id, kind, transceiver, keyframes, layers, tones });
         if let Some(old) = self.tracks.local.insert(transceiver, local.clone()) {
             old.end();
         }
@@ -103,6 +104,29 @@ impl Driver {
         if let Some(track) = self.tracks.local.get(&transceiver) {
             track.request_keyframe(rid);
         }
+    }
+
+    /// A key begins to sound, or all have.
+    pub(super) fn change_tone(&self, transceiver: TransceiverId, tone: Option<char>) {
+        if let Some(track) = self.tracks.local.get(&transceiver) {
+            track.begin_tone(tone);
+        }
+    }
+
+    /// The peer pressed a key, or let it go.
+    pub(super) fn deliver_tone(&self, transceiver: TransceiverId, tone: ToneEvent) {
+        if let Some(track) = self.tracks.remote.get(&transceiver) {
+            track.deliver_tone(tone);
+        }
+    }
+
+    /// The peer ended what it sent, or sends again.
+    pub(super) fn mute(&self, transceiver: TransceiverId, is_muted: bool) {
+        if let Some(track) = self.tracks.remote.get(&transceiver) {
+            track.set_muted(is_muted);
+        }
+        let mute = TrackMuteEvent { transceiver, is_muted };
+        self.shared.emit(&ConnectionEvent::TrackMute(mute));
     }
 
     /// The peer sends a track.

@@ -274,6 +274,10 @@ impl Driver {
             Event::MediaReadable(transceiver) => return self.deliver_media(now, transceiver),
             Event::KeyframeRequested { transceiver, rid } => return self.ask_for_keyframe(transceiver, rid),
             Event::LayerBitrates { transceiver, layers } => return self.tell_layers(transceiver, layers),
+            Event::ToneChange { transceiver, tone } => return self.change_tone(transceiver, tone),
+            Event::Tone { transceiver, tone } => return self.deliver_tone(transceiver, tone),
+            Event::TrackMuted(transceiver) => return self.mute(transceiver, true),
+            Event::TrackUnmuted(transceiver) => return self.mute(transceiver, false),
             Event::Bandwidth(estimate) => {
                 self.shared.bandwidth.send_replace(estimate);
                 return;

@@ -78,6 +78,17 @@ impl Codec {
         Self::audio("PCMA", 8_000, None, "")
     }
 
+    /// Opus with the frames before it in each packet (RFC 2198). Preferred to [`Codec::opus`], it is what is sent; how
+    /// many frames are repeated is a matter of [`MediaConfig::red_frames`](crate::MediaConfig::red_frames).
+    pub fn red() -> Self {
+        Self::audio("red", 48_000, Some(2), "")
+    }
+
+    /// Keys of a telephone (RFC 4733), with the clock of the codec they ride along with.
+    pub fn telephone_event(clock_rate: u32) -> Self {
+        Self::audio("telephone-event", clock_rate, None, "0-15")
+    }
+
     /// VP8 (RFC 7741).
     pub fn vp8() -> Self {
         Self::video("VP8", "")
@@ -113,10 +124,11 @@ impl Codec {
         match kind {
             MediaKind::Audio => vec![
                 Self::opus(),
+                Self::red(),
                 Self::pcmu(),
                 Self::pcma(),
-                Self::audio("telephone-event", 48_000, None, "0-15"),
-                Self::audio("telephone-event", 8_000, None, "0-15"),
+                Self::telephone_event(48_000),
+                Self::telephone_event(8_000),
             ],
             MediaKind::Video => vec![
                 Self::vp8(),
@@ -131,6 +143,14 @@ impl Codec {
                 Self::h265(),
             ],
         }
+    }
+
+    pub(crate) fn is_red(&self) -> bool {
+        self.kind == MediaKind::Audio && self.name.eq_ignore_ascii_case("red")
+    }
+
+    pub(crate) fn is_telephone_event(&self) -> bool {
+        self.kind == MediaKind::Audio && self.name.eq_ignore_ascii_case("telephone-event")
     }
 
     /// How its frames are cut into packets; nothing for what rides along, such as telephone events.
@@ -212,8 +232,9 @@ pub(crate) fn feedback_of(codec: &Codec) -> &'static [&'static str] {
 /// The numbers that the codecs have in our offers, as long as nothing else has them: those of Chromium, so that there
 /// is seldom anything to translate.
 fn usual_number(codec: &Codec) -> Option<u8> {
-    const USUAL: [(u8, fn() -> Codec); 8] = [
+    const USUAL: [(u8, fn() -> Codec); 9] = [
         (111, Codec::opus),
+        (63, Codec::red),
         (0, Codec::pcmu),
         (8, Codec::pcma),
         (96, Codec::vp8),
@@ -228,6 +249,26 @@ fn usual_number(codec: &Codec) -> Option<u8> {
         ("telephone-event", 8_000) => Some(126),
         _ => None,
     })
+}
+
+/// Redundant audio is here for Opus alone: its parameter names the number of Opus, once for the frame and once for those
+/// before it. Where it names others, or there is no Opus, it goes.
+pub(crate) fn keep_useful_red(types: &mut Vec<PayloadType>) {
+    let opus: Vec<u8> =
+        types.iter().filter(|one| one.codec.format() == Some(Format::Opus)).map(|one| one.number).collect();
+    types.retain(|one| {
+        let mut blocks = one.codec.parameters.split('/');
+        !one.codec.is_red() || blocks.all(|block| block.trim().parse().is_ok_and(|number| opus.contains(&number)))
+    });
+}
+
+/// The same for an offer of ours, whose numbers have just been given out.
+pub(crate) fn name_in_red(types: &mut Vec<PayloadType>) {
+    let opus = types.iter().find(|one| one.codec.format() == Some(Format::Opus)).map(|one| one.number);
+    for one in types.iter_mut().filter(|one| one.codec.is_red()) {
+        one.codec.parameters = opus.map(|number| format!("{number}/{number}")).unwrap_or_default();
+    }
+    keep_useful_red(types);
 }
 
 /// Which numbers stand for what in this session. Within a BUNDLE group a number means one thing only (RFC 9143,

@@ -4,13 +4,15 @@ use sdp::{
     Attribute, Direction, Extmap, Fmtp, Media, Msid, Rid, RtcpFb, Rtpmap, Simulcast, SimulcastRid, Ssrc, SsrcGroup, Way,
 };
 
-use super::codec::{Codec, MediaKind, Numbers, PayloadType, feedback_of};
+use super::codec::{Codec, MediaKind, Numbers, PayloadType, feedback_of, keep_useful_red, name_in_red};
 use super::transceiver::{Layer, Transceiver, TransceiverId};
 
 /// How many payload types of a section are looked at; no browser has half as many.
 const MAX_PAYLOAD_TYPES: usize = 128;
 /// How many layers of simulcast are taken.
 const MAX_LAYERS: usize = 8;
+/// How many `a=rid` lines are looked at.
+const MAX_RIDS: usize = 64;
 
 /// The header extensions that are used, for sound and for pictures.
 pub(crate) fn supported_extensions(kind: MediaKind) -> &'static [&'static str] {
@@ -70,14 +72,19 @@ pub(crate) struct LocalMedia {
     track: String,
     pub(crate) streams: Vec<String>,
     pub(crate) layers: Vec<Layer>,
-    /// The layers that are received.
-    receive_rids: Vec<String>,
+    /// The layers that are received, with what the peer said of them.
+    receive_rids: Vec<Rid>,
+    /// Extensions that only one side uses, and which.
+    one_way: Vec<(u16, Direction)>,
+    /// Whether RTCP may come without a report in front (RFC 5506).
+    pub(crate) has_reduced_size: bool,
 }
 
 impl LocalMedia {
     /// For an offer: all that the transceiver could do (RFC 8829, section 5.2.1).
     pub(crate) fn offered(transceiver: &Transceiver, numbers: &mut Numbers, extensions: &mut ExtensionNumbers) -> Self {
-        let types = transceiver.allowed_codecs().iter().filter_map(|codec| numbers.assign(codec)).collect();
+        let mut types = transceiver.allowed_codecs().iter().filter_map(|codec| numbers.assign(codec)).collect();
+        name_in_red(&mut types);
         let uris = supported_extensions(transceiver.kind).iter();
         let extensions = uris.filter_map(|uri| extensions.assign(uri)).collect();
         Self::new(transceiver, transceiver.direction, types, extensions, Vec::new())
@@ -95,7 +102,11 @@ impl LocalMedia {
         let extensions =
             offer.extensions.iter().filter(|(_, uri)| supported.contains(&uri.as_str())).cloned().collect();
         let direction = offer.direction.reversed().and(transceiver.direction);
-        let mut section = Self::new(transceiver, direction, types, extensions, offer.send_rids.clone());
+        let mut section = Self::new(transceiver, direction, types, extensions, offer.answered_rids());
+        // RFC 8285, section 7: who only sends an extension is answered by one who only receives it.
+        section.one_way = offer.one_way.iter().map(|(id, direction)| (*id, direction.reversed())).collect();
+        section.has_reduced_size = offer.has_reduced_size;
+        section.restrict_rids();
         // Of our layers only those that the peer takes are sent; who knows no simulcast gets the first.
         if section.layers.iter().any(|layer| layer.encoding.rid.is_some()) {
             let is_wanted =
@@ -115,7 +126,7 @@ impl LocalMedia {
         direction: Direction,
         types: Vec<PayloadType>,
         extensions: Vec<(u16, String)>,
-        receive_rids: Vec<String>,
+        receive_rids: Vec<Rid>,
     ) -> Self {
         Self {
             transceiver: transceiver.id,
@@ -127,7 +138,25 @@ impl LocalMedia {
             streams: transceiver.streams.clone(),
             layers: transceiver.layers.clone(),
             receive_rids,
+            one_way: Vec::new(),
+            has_reduced_size: true,
         }
+    }
+
+    /// Of the payload types that a layer is restricted to those that are answered; without any it is none (RFC 8851,
+    /// section 6.3).
+    fn restrict_rids(&mut self) {
+        let formats = self.formats();
+        self.receive_rids.retain_mut(|rid| {
+            let was_restricted = !rid.formats.is_empty();
+            rid.formats.retain(|format| formats.contains(format));
+            !was_restricted || !rid.formats.is_empty()
+        });
+    }
+
+    /// The names of the layers that are received.
+    pub(crate) fn received_rids(&self) -> Vec<String> {
+        self.receive_rids.iter().map(|rid| rid.id.clone()).collect()
     }
 
     /// The payload types of the m-line.
@@ -139,7 +168,8 @@ impl LocalMedia {
     /// Appends all attributes that concern media.
     pub(crate) fn write(&self, cname: &str, media: &mut Media) {
         for (id, uri) in &self.extensions {
-            media.push(Attribute::Extmap(Extmap { id: *id, direction: None, uri: uri.clone(), attributes: None }));
+            let direction = self.one_way.iter().find(|(one, _)| one == id).map(|(_, direction)| *direction);
+            media.push(Attribute::Extmap(Extmap { id: *id, direction, uri: uri.clone(), attributes: None }));
         }
         media.push(Attribute::Direction(self.direction));
         if self.direction.sends() {
@@ -150,7 +180,9 @@ impl LocalMedia {
             }
         }
         media.push(Attribute::RtcpMux);
-        media.push(Attribute::RtcpRsize);
+        if self.has_reduced_size {
+            media.push(Attribute::RtcpRsize);
+        }
         for one in &self.types {
             write_type(one, media);
         }
@@ -160,14 +192,16 @@ impl LocalMedia {
     fn write_layers(&self, cname: &str, media: &mut Media) {
         let sends = if self.direction.sends() { self.layers.as_slice() } else { &[] };
         let send_rids: Vec<&String> = sends.iter().filter_map(|layer| layer.encoding.rid.as_ref()).collect();
-        let receive_rids: &[String] = if self.direction.receives() { &self.receive_rids } else { &[] };
-        let rid = |id: &String, way| Rid { id: id.clone(), way, formats: Vec::new(), restrictions: Vec::new() };
-        send_rids.iter().for_each(|id| _ = media.push(Attribute::Rid(rid(id, Way::Send))));
-        receive_rids.iter().for_each(|id| _ = media.push(Attribute::Rid(rid(id, Way::Recv))));
+        let receive_rids: &[Rid] = if self.direction.receives() { &self.receive_rids } else { &[] };
+        for id in send_rids.iter().map(ToString::to_string) {
+            media.push(Attribute::Rid(Rid { id, way: Way::Send, formats: Vec::new(), restrictions: Vec::new() }));
+        }
+        receive_rids.iter().for_each(|rid| _ = media.push(Attribute::Rid(rid.clone())));
         if !send_rids.is_empty() || !receive_rids.is_empty() {
             let alternatives = |id: &String| vec![SimulcastRid { id: id.clone(), paused: false }];
             let send = send_rids.into_iter().map(alternatives).collect();
-            let recv = receive_rids.iter().map(alternatives).collect();
+            // What may pause is left to RTCP that is not spoken here (RFC 7728), so nothing is paused from the start.
+            let recv = receive_rids.iter().map(|rid| alternatives(&rid.id)).collect();
             media.push(Attribute::Simulcast(Simulcast { send, recv }));
         }
         // With rids the sources name themselves in the packets (RFC 8829, section 5.2.1).
@@ -225,6 +259,11 @@ pub(crate) struct RemoteMedia {
     /// The layers that the peer sends, and those that it takes.
     pub(crate) send_rids: Vec<String>,
     pub(crate) receive_rids: Vec<String>,
+    /// What it said of its layers.
+    rids: Vec<Rid>,
+    /// Extensions that only one side uses, as the peer wrote it.
+    one_way: Vec<(u16, Direction)>,
+    pub(crate) has_reduced_size: bool,
 }
 
 impl RemoteMedia {
@@ -236,18 +275,41 @@ impl RemoteMedia {
         if !is_secure || !media.rtcp_mux() {
             return None;
         }
-        let (send_rids, receive_rids) = read_simulcast(media);
+        let rids = read_rids(media);
+        let (send_rids, receive_rids) = read_simulcast(media, &rids);
+        let extensions = read_extensions(media);
+        let one_way = media.extmaps().filter_map(|map| Some((map.id, map.direction?)));
         Some(Self {
             kind,
             direction: description.direction(media),
             types: read_types(kind, media),
-            extensions: read_extensions(media),
+            one_way: one_way.filter(|(_, direction)| *direction != Direction::SendRecv).collect(),
+            extensions,
             streams: media.msids().map(|msid| msid.stream.clone()).filter(|stream| stream != "-").collect(),
             track: media.msids().find_map(|msid| msid.track.clone()),
             sources: read_sources(media),
             send_rids,
             receive_rids,
+            rids,
+            has_reduced_size: media.has(&Attribute::RtcpRsize),
         })
+    }
+
+    /// The layers that the peer sends, seen from here, with the restrictions that it told.
+    fn answered_rids(&self) -> Vec<Rid> {
+        let told = self.send_rids.iter().filter_map(|id| self.rids.iter().find(|rid| rid.id == *id));
+        told.map(|rid| Rid { way: Way::Recv, ..rid.clone() }).collect()
+    }
+
+    /// Whether the peer wants to get this extension.
+    pub(crate) fn receives_extension(&self, id: u16) -> bool {
+        self.one_way.iter().all(|(one, direction)| *one != id || direction.receives())
+    }
+
+    /// Whether it has a codec that carries media here, so that there is any use in it.
+    pub(crate) fn is_known(&self) -> bool {
+        let all = Codec::all(self.kind);
+        self.common_types(&all).iter().any(|one| one.codec.format().is_some())
     }
 
     /// The peer's types that we have too, in the peer's order; feedback that both understand.
@@ -258,7 +320,9 @@ impl RemoteMedia {
             let feedback = one.feedback.iter().filter(|kind| understood.contains(&kind.as_str())).cloned().collect();
             PayloadType { feedback, ..one.clone() }
         });
-        common.collect()
+        let mut common = common.collect();
+        keep_useful_red(&mut common);
+        common
     }
 }
 
@@ -342,13 +406,34 @@ fn read_sources(media: &Media) -> Vec<(u32, Option<u32>)> {
     sources
 }
 
-/// The rids that are sent and those that are received; of alternatives the first counts.
-fn read_simulcast(media: &Media) -> (Vec<String>, Vec<String>) {
-    let Some(simulcast) = media.simulcast() else { return Default::default() };
-    let rids = |streams: &[Vec<SimulcastRid>], way: Way| {
-        let first = streams.iter().filter_map(|alternatives| alternatives.first().map(|rid| rid.id.clone()));
-        // A rid without its own line is no rid (RFC 8853, section 5.2).
-        first.filter(|id| media.rids().any(|rid| rid.id == *id && rid.way == way)).take(MAX_LAYERS).collect()
+/// What a sender must keep to that gets such a layer, and that its encoder can (RFC 8851, section 5).
+const KNOWN_RESTRICTIONS: [&str; 7] = ["max-width", "max-height", "max-fps", "max-fs", "max-br", "max-pps", "max-bpp"];
+
+/// The `a=rid` lines that hold (RFC 8851, section 6.2.2): each name once, with payload types that are there, and nothing
+/// asked of us that nobody here knows of.
+fn read_rids(media: &Media) -> Vec<Rid> {
+    let is_unique = |rid: &&Rid| media.rids().filter(|other| other.id == rid.id).count() == 1;
+    let is_kept = |rid: &Rid| {
+        let known = |(name, _): &(String, String)| KNOWN_RESTRICTIONS.contains(&name.as_str());
+        rid.way == Way::Send || rid.restrictions.iter().all(known)
     };
-    (rids(&simulcast.send, Way::Send), rids(&simulcast.recv, Way::Recv))
+    let checked = media.rids().take(MAX_RIDS).filter(is_unique).filter_map(|rid| {
+        let formats: Vec<String> =
+            rid.formats.iter().filter(|format| media.formats().contains(format)).cloned().collect();
+        let is_empty = formats.is_empty() && !rid.formats.is_empty();
+        (!is_empty && is_kept(rid)).then(|| Rid { formats, ..rid.clone() })
+    });
+    checked.collect()
+}
+
+/// The rids that are sent and those that are received; of alternatives the first that holds.
+fn read_simulcast(media: &Media, rids: &[Rid]) -> (Vec<String>, Vec<String>) {
+    let Some(simulcast) = media.simulcast() else { return Default::default() };
+    let of = |streams: &[Vec<SimulcastRid>], way: Way| {
+        // A rid without its own line is no rid (RFC 8853, section 5.2).
+        let holds = |one: &&SimulcastRid| rids.iter().any(|rid| rid.id == one.id && rid.way == way);
+        let first = streams.iter().filter_map(|alternatives| alternatives.iter().find(holds));
+        first.map(|one| one.id.clone()).take(MAX_LAYERS).collect()
+    };
+    (of(&simulcast.send, Way::Send), of(&simulcast.recv, Way::Recv))
 }

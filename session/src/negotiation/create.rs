@@ -2,9 +2,9 @@
 
 use sdp::Setup;
 
-use crate::media::{LocalMedia, TransceiverId};
+use crate::media::{LocalMedia, Transceiver};
 use crate::transport::Transport;
-use crate::{Error, OfferOptions, SdpKind, SessionDescription, SignalingState};
+use crate::{BundlePolicy, Error, OfferOptions, SdpKind, SessionDescription, SignalingState};
 
 use super::local::{Local, answer_to};
 use super::{Created, Negotiation, Purpose, Section};
@@ -39,36 +39,27 @@ impl Negotiation {
 
     /// All sections so far, each where it was, then those that are wanted for the first time (RFC 8829, sections 5.2.1
     /// and 5.2.2).
-    fn offered_sections(&mut self) -> Vec<Section> {
+    fn offered_sections(&self) -> Vec<Section> {
         let mut sections = self.sections.clone();
+        // An offer that is taken back, or never set, leaves no number behind: the peer may need it for something else.
+        let (mut numbers, mut extensions) = (self.numbers.clone(), self.extensions.clone());
+        let mut media_of = |one: &Transceiver| LocalMedia::offered(one, &mut numbers, &mut extensions);
         for section in &mut sections {
             if !matches!(section.purpose, Purpose::Channels) {
-                section.purpose = self.offered_again(section);
+                // All that its transceiver could do, not only what was agreed.
+                let by_mid = section.mid.as_ref().and_then(|mid| self.transceivers.by_mid(mid));
+                let again = by_mid.filter(|one| !one.stopped).map(&mut media_of);
+                section.purpose = again.map_or(Purpose::Refused, |media| Purpose::Media(Box::new(media)));
             }
         }
-        let waiting = self.transceivers.iter().filter(|one| one.mid.is_none() && !one.stopped);
-        for (id, kind) in waiting.map(|one| (one.id, one.kind)).collect::<Vec<_>>() {
-            if let Some(media) = self.offered_media(id) {
-                add_section(&mut sections, kind.name(), "UDP/TLS/RTP/SAVPF", Purpose::Media(Box::new(media)));
-            }
+        for one in self.transceivers.iter().filter(|one| one.mid.is_none() && !one.stopped) {
+            let purpose = Purpose::Media(Box::new(media_of(one)));
+            self.add_section(&mut sections, one.kind.name(), "UDP/TLS/RTP/SAVPF", purpose);
         }
         if self.wants_channels && self.channel_section().is_none() {
-            add_section(&mut sections, "application", "UDP/DTLS/SCTP", Purpose::Channels);
+            self.add_section(&mut sections, "application", "UDP/DTLS/SCTP", Purpose::Channels);
         }
         sections
-    }
-
-    /// What becomes of a section of audio or video in a new offer: all that its transceiver could do, not only what
-    /// was agreed.
-    fn offered_again(&mut self, section: &Section) -> Purpose {
-        let by_mid = section.mid.as_ref().and_then(|mid| self.transceivers.by_mid(mid));
-        let Some(id) = by_mid.filter(|one| !one.stopped).map(|one| one.id) else { return Purpose::Refused };
-        self.offered_media(id).map_or(Purpose::Refused, |media| Purpose::Media(Box::new(media)))
-    }
-
-    fn offered_media(&mut self, id: TransceiverId) -> Option<LocalMedia> {
-        let transceiver = self.transceivers.by_id(id)?;
-        Some(LocalMedia::offered(transceiver, &mut self.numbers, &mut self.extensions))
     }
 
     pub(crate) fn create_answer(&mut self, transport: &Transport) -> Result<SessionDescription, Error> {
@@ -101,23 +92,32 @@ impl Negotiation {
     pub(super) const fn wrong(&self, action: &'static str, advice: &'static str) -> Error {
         Error::State { action, state: self.state, advice }
     }
-}
 
-/// Adds a section with a mid of its own, in the place of a refused one if there is one of its kind (RFC 8829, section
-/// 5.2.2). All but the first go with the first: there is one transport.
-fn add_section(sections: &mut Vec<Section>, media: &str, protocol: &str, purpose: Purpose) {
-    let used = |mid: &String| sections.iter().any(|section| section.mid.as_ref() == Some(mid));
-    let section = Section {
-        mid: (0_u32..).map(|number| number.to_string()).find(|mid| !used(mid)),
-        media: media.into(),
-        protocol: protocol.into(),
-        formats: vec!["webrtc-datachannel".into()],
-        bundled: true,
-        bundle_only: sections.iter().any(|section| !section.is_refused()),
-        purpose,
-    };
-    match sections.iter_mut().find(|old| old.is_refused() && old.media == section.media) {
-        Some(old) => *old = section,
-        None => sections.push(section),
+    /// Adds a section with a mid of its own, in the place of one of its kind that both sides know to be refused, if there
+    /// is one (RFC 8829, section 5.2.2). Which of them could do without the first, whose transport they share, is a
+    /// matter of the policy (section 4.1.1).
+    fn add_section(&self, sections: &mut Vec<Section>, media: &str, protocol: &str, purpose: Purpose) {
+        let used = |mid: &String| sections.iter().any(|section| section.mid.as_ref() == Some(mid));
+        let mut others = sections.iter().filter(|section| !section.is_refused());
+        let section = Section {
+            mid: (self.next_mid..).chain(0..self.next_mid).map(|number| number.to_string()).find(|mid| !used(mid)),
+            media: media.into(),
+            protocol: protocol.into(),
+            formats: vec!["webrtc-datachannel".into()],
+            bundled: true,
+            bundle_only: match self.bundle_policy {
+                BundlePolicy::MaxBundle => others.next().is_some(),
+                BundlePolicy::Balanced => others.any(|section| section.media == media),
+                BundlePolicy::MaxCompat => false,
+            },
+            purpose,
+        };
+        let was_refused = |index: usize| self.sections.get(index).is_some_and(Section::is_refused);
+        let mut places = sections.iter_mut().enumerate();
+        let free = places.find(|(index, old)| old.is_refused() && old.media == section.media && was_refused(*index));
+        match free {
+            Some((_, old)) => *old = section,
+            None => sections.push(section),
+        }
     }
 }

@@ -101,7 +101,9 @@ impl Negotiation {
         if !bundle.is_empty() {
             description.push(Attribute::Group(Group::bundle(bundle)));
         }
-        if used().any(|section| section.media().is_some()) {
+        // RFC 8285, section 6: an answer has it where the offer does.
+        let allows_mixed = self.remote().is_none_or(|offer| local.kind == SdpKind::Offer || offer.allows_mixed);
+        if allows_mixed && used().any(|section| section.media().is_some()) {
             description.push(Attribute::ExtmapAllowMixed);
         }
         let address = default_address(candidates);

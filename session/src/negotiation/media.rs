@@ -28,8 +28,10 @@ impl Negotiation {
             let known = by_mid.map(|one| (one.id, one.kind));
             let Some(media) = &section.media else {
                 // A refused section stops its transceiver.
-                if let Some(one) = known.and_then(|(id, _)| self.transceivers.by_id_mut(id)) {
-                    one.stopped = true;
+                if let Some(one) = known.and_then(|(id, _)| self.transceivers.by_id_mut(id))
+                    && !std::mem::replace(&mut one.stopped, true)
+                {
+                    self.stopped_by_offer.push(one.id);
                 }
                 continue;
             };
@@ -107,8 +109,7 @@ impl Negotiation {
             let parameters = parameters(mid, local, media, we_offered);
             let direction = Direction::new(parameters.send.is_some(), parameters.receive.is_some());
             one.current_direction = Some(direction);
-            one.send_codec =
-                parameters.send.as_ref().and_then(|send| send.types.first()).map(|best| best.codec.clone());
+            one.send_codec = parameters.send.as_ref().and_then(SendParameters::best).map(|best| best.codec.clone());
             one.agreed = Some(Agreed {
                 local: local.direction,
                 remote: media.direction.reversed(),
@@ -139,6 +140,11 @@ impl Negotiation {
     /// An exchange was taken back: sections that it would have brought are none, and what the peer's offer made goes.
     pub(super) fn dissociate(&mut self) -> Vec<TrackChange> {
         let mut changes = Vec::new();
+        for id in std::mem::take(&mut self.stopped_by_offer) {
+            if let Some(one) = self.transceivers.by_id_mut(id) {
+                one.stopped = false;
+            }
+        }
         for one in self.transceivers.iter_mut() {
             let is_agreed = one.mid.is_some() && self.sections.iter().any(|section| section.mid == one.mid);
             if !is_agreed {
@@ -162,7 +168,9 @@ fn parameters(mid: &str, local: &LocalMedia, remote: &RemoteMedia, we_offered: b
     let ours: Vec<_> = local.types.iter().map(|one| one.codec.clone()).collect();
     let types = if we_offered { remote.common_types(&ours) } else { local.types.clone() };
     let can_talk = types.iter().any(|one| one.codec.format().is_some());
-    let extensions = local.extensions.iter().filter(|ours| remote.extensions.contains(ours)).cloned().collect();
+    let extensions: Vec<_> = local.extensions.iter().filter(|ours| remote.extensions.contains(ours)).cloned().collect();
+    let numbers = extensions.iter().map(|(id, _)| *id);
+    let silent_extensions = numbers.filter(|id| !remote.receives_extension(*id)).collect();
     let mut heard = types.clone();
     // What we offered may come under our own numbers too (RFC 3264, section 5.1).
     heard.extend(local.types.iter().filter(|one| types.iter().all(|other| other.number != one.number)).cloned());
@@ -171,12 +179,14 @@ fn parameters(mid: &str, local: &LocalMedia, remote: &RemoteMedia, we_offered: b
         kind: remote.kind,
         mid: mid.to_owned(),
         extensions,
+        silent_extensions,
+        has_reduced_size: local.has_reduced_size && remote.has_reduced_size,
         send: (can_talk && direction.sends())
             .then(|| SendParameters { types, layers: sent_layers(local, remote, we_offered) }),
         receive: (can_talk && direction.receives()).then(|| ReceiveParameters {
             types: heard,
             sources: remote.sources.clone(),
-            rids: remote.send_rids.clone(),
+            rids: if we_offered { remote.send_rids.clone() } else { local.received_rids() },
         }),
     }
 }

@@ -24,7 +24,7 @@ use crate::media::{
     Transceivers,
 };
 use crate::transport::Security;
-use crate::{Config, Error, SessionDescription, SignalingState};
+use crate::{BundlePolicy, Config, Error, SessionDescription, SignalingState};
 
 use local::Local;
 pub(crate) use media::TrackChange;
@@ -94,8 +94,13 @@ pub(crate) struct Negotiation {
     max_transceivers: usize,
     numbers: Numbers,
     extensions: ExtensionNumbers,
+    bundle_policy: BundlePolicy,
     wants_channels: bool,
     wants_restart: bool,
+    /// Whether the peer's answer kept a section that cannot be, which the next offer tells it.
+    wants_refusal: bool,
+    /// Transceivers whose section the peer's offer refuses, which goes with the offer if that is taken back.
+    stopped_by_offer: Vec<TransceiverId>,
     /// Whether ICE has been restarted in the exchange that is pending.
     has_restarted: bool,
     /// Whether an event already told that an offer is due.
@@ -103,6 +108,8 @@ pub(crate) struct Negotiation {
     ice_role: Option<ice::Role>,
     /// Sections agreed in the last exchange.
     sections: Vec<Section>,
+    /// Numbers from here on were no section's mid yet, so that a section never gets the name of one that is over.
+    next_mid: u32,
     /// What was made last, and may be set.
     created_offer: Option<Created>,
     created_answer: Option<Created>,
@@ -157,12 +164,16 @@ impl Negotiation {
             max_transceivers: config.max_transceivers,
             numbers: Numbers::default(),
             extensions: ExtensionNumbers::default(),
+            bundle_policy: config.bundle_policy,
             wants_channels: false,
             wants_restart: false,
+            wants_refusal: false,
+            stopped_by_offer: Vec::new(),
             has_restarted: false,
             told_needed: false,
             ice_role: None,
             sections: Vec::new(),
+            next_mid: 0,
             created_offer: None,
             created_answer: None,
             current_local: None,
@@ -201,6 +212,7 @@ impl Negotiation {
             return false;
         }
         let needed = self.wants_restart
+            || self.wants_refusal
             || (self.wants_channels && self.channel_section().is_none())
             || self.transceivers.need_negotiation(|mid| {
                 self.sections.iter().any(|section| section.is_refused() && section.mid.as_deref() == Some(mid))

@@ -6,6 +6,7 @@ use crate::media::{LocalMedia, RemoteMedia, TransceiverId, Transceivers};
 use crate::transport::Security;
 use crate::{Error, IceCandidate, SdpKind, SessionDescription};
 
+use super::local::role_of;
 use super::{Negotiation, Purpose, Section};
 
 /// What a peer that says nothing of it accepts, in bytes (RFC 8841, section 6).
@@ -17,6 +18,8 @@ const DEFAULT_SCTP_PORT: u16 = 5000;
 pub(super) struct Remote {
     pub(super) description: SessionDescription,
     pub(super) lite: bool,
+    /// Whether header extensions of both forms may be mixed in a stream.
+    pub(super) allows_mixed: bool,
     /// The one transport that everything goes over; none where every section is refused.
     transport: Option<RemoteTransport>,
     pub(super) sections: Vec<RemoteSection>,
@@ -35,6 +38,11 @@ pub(super) struct RemoteSection {
 impl RemoteSection {
     const fn is_usable(&self) -> bool {
         self.channels.is_some() || self.media.is_some()
+    }
+
+    /// Whether the peer wants it, and in a way that cannot be.
+    pub(super) const fn cannot_be(&self) -> bool {
+        !self.refused && !self.is_usable()
     }
 }
 
@@ -82,7 +90,8 @@ impl Remote {
             sections.push(section);
         }
         let transport = transport_of(kind, &parsed, &mut sections)?;
-        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), transport, sections })
+        let allows_mixed = parsed.media.iter().any(|media| parsed.extmap_allow_mixed(media));
+        Ok(Self { description: description.clone(), lite: parsed.ice_lite(), allows_mixed, transport, sections })
     }
 
     pub(super) fn channels(&self) -> Option<&ChannelSection> {
@@ -131,9 +140,10 @@ impl Remote {
         answered.collect()
     }
 
-    /// The indices of the sections that the peer does not take.
+    /// The indices of the sections that the peer does not take, or takes in a way that cannot be: over another
+    /// transport, say.
     pub(super) fn refused_sections(&self) -> Vec<usize> {
-        let refused = |(index, section): (usize, &RemoteSection)| section.refused.then_some(index);
+        let refused = |(index, section): (usize, &RemoteSection)| (!section.is_usable()).then_some(index);
         self.sections.iter().enumerate().filter_map(refused).collect()
     }
 
@@ -189,6 +199,20 @@ impl Remote {
             )),
             (Some(_) | None, Some(_) | None) => Ok(()),
         }
+    }
+
+    /// Who is client of a running DTLS cannot change either (RFC 8842, section 5.5).
+    pub(super) fn check_role(&self, running: Option<&Security>) -> Result<(), Error> {
+        let (Some(running), Some(transport)) = (running, &self.transport) else { return Ok(()) };
+        let theirs = match (self.description.kind, transport.setup) {
+            (_, Setup::Actpass | Setup::Holdconn) => return Ok(()),
+            (_, setup) => role_of(setup),
+        };
+        if theirs != running.role {
+            return Ok(());
+        }
+        let (is, was) = if theirs == dtls::Role::Client { ("active", "passive") } else { ("passive", "active") };
+        Err(self.unacceptable(format!("it says `a=setup:{is}`, but the peer is `{was}` in the running connection")))
     }
 
     fn unacceptable(&self, problem: String) -> Error {
@@ -278,7 +302,7 @@ fn read_section(description: &Description, media: &Media, has_channels: bool) ->
         bundle_only: false,
         purpose: if channels.is_some() { Purpose::Channels } else { Purpose::Refused },
     };
-    let media = if refused { None } else { RemoteMedia::read(description, media) };
+    let media = RemoteMedia::read(description, media).filter(|media| !refused && media.is_known());
     RemoteSection { section, refused, channels, media, transceiver: None }
 }
 
@@ -290,8 +314,8 @@ fn read_channels(media: &Media) -> ChannelSection {
     }
 }
 
-/// Reads the one transport: that of the data channels, or else of the first section that can be used. Sections that
-/// do not go with it by BUNDLE would need one of their own, and are refused.
+/// Reads the one transport: that of the data channels and what is bundled with them, or else of the first section that
+/// can be used. Sections that do not go with it by BUNDLE would need one of their own, and are refused.
 fn transport_of(
     kind: SdpKind,
     description: &Description,
@@ -313,7 +337,17 @@ fn transport_of(
             section.section.purpose = Purpose::Refused;
         }
     }
-    read_transport(kind, description, media, index).map(Some)
+    let index = tagged_section(kind, description, sections).unwrap_or(index);
+    description.media.get(index).map(|media| read_transport(kind, description, media, index)).transpose()
+}
+
+/// The section whose transport all of an offer's bundled ones are to share: the first that will not be refused and has
+/// one of its own (RFC 8843, section 7.3.1). What the answer says counts for all alike.
+fn tagged_section(kind: SdpKind, description: &Description, sections: &[RemoteSection]) -> Option<usize> {
+    let has_own = |(index, section): &(usize, &RemoteSection)| {
+        section.is_usable() && description.media.get(*index).is_some_and(|media| media.port() != 0)
+    };
+    (kind == SdpKind::Offer).then(|| sections.iter().enumerate().find(has_own).map(|(index, _)| index)).flatten()
 }
 
 fn read_transport(
@@ -327,8 +361,12 @@ fn read_transport(
         kind,
         problem: format!("the media section for {what} has no `a={attribute}`"),
     };
-    // A bundled section shares the transport of the group's tagged one, whatever it says itself.
-    let tagged = description.transport(media);
+    // A bundled section of an answer shares the transport of the group's tagged one, whatever it says itself; that of an
+    // offer was chosen because it has one, unless all of them are bundle-only.
+    let (media, tagged) = match kind {
+        SdpKind::Offer => (media, description.transport(media)),
+        SdpKind::Answer | SdpKind::Pranswer | SdpKind::Rollback => (description.transport(media), media),
+    };
     let ufrag = description.ice_ufrag(media).or_else(|| description.ice_ufrag(tagged));
     let pwd = description.ice_pwd(media).or_else(|| description.ice_pwd(tagged));
     let credentials = ice::Credentials {
@@ -340,7 +378,9 @@ fn read_transport(
         return Err(Error::Unacceptable { kind, problem });
     }
     let mut candidates = read_candidates(media);
-    if media.mid() != tagged.mid() {
+    // Candidates of another transport, which the offer has as well, are none of this one.
+    let is_shared = description.ice_ufrag(tagged).is_none_or(|other| other == credentials.ufrag);
+    if media.mid() != tagged.mid() && is_shared {
         candidates.extend(read_candidates(tagged));
     }
     let setup = description.setup(media).or_else(|| description.setup(tagged)).unwrap_or(Setup::Actpass);

@@ -91,17 +91,24 @@ impl Negotiation {
         }
     }
 
-    /// An offer that meets one of ours replaces it (W3C WebRTC 1.0, section 4.4.1.5, implicit rollback).
+    /// An offer that meets one of ours replaces it (W3C WebRTC 1.0, section 4.4.1.5, implicit rollback), and so does one
+    /// that follows another before that was answered.
     fn set_remote_offer(&mut self, mut remote: Remote) -> Applied {
         let mut applied = Applied::default();
-        if self.state == SignalingState::HaveLocalOffer {
+        let old = self.current_remote.as_ref().and_then(Remote::credentials);
+        let is_new = old != remote.credentials();
+        let restarts = is_new && old.is_some();
+        if self.state != SignalingState::Stable {
+            let (is_ours, wanted) = (self.state == SignalingState::HaveLocalOffer, self.wants_restart);
             applied.tracks = self.roll_back().tracks;
+            if restarts && !is_ours {
+                // The new offer brings the restart that the one before would have brought.
+                self.wants_restart = wanted;
+            }
         }
         self.associate(&mut remote);
         applied.tracks.extend(self.track_changes(&remote));
-        let old = self.current_remote.as_ref().and_then(Remote::credentials);
-        let is_new = old != remote.credentials();
-        if is_new && old.is_some() {
+        if restarts {
             applied.restart = Some(ice::Credentials::random(&mut self.rng));
             self.has_restarted = true;
             self.candidates.clear();
@@ -156,9 +163,13 @@ impl Negotiation {
         if let Some(sections) = answered {
             self.sections = sections;
         }
+        let mids = self.sections.iter().filter_map(|section| section.mid.as_ref()?.parse::<u32>().ok());
+        self.next_mid = mids.filter(|mid| *mid < MAX_COUNTED_MID).map(|mid| mid + 1).fold(self.next_mid, u32::max);
         // Who refuses data channels is not asked again until another one is wanted.
         self.wants_channels &= self.channel_section().is_some();
         self.has_restarted = false;
+        self.stopped_by_offer.clear();
+        self.wants_refusal = we_offered && self.keeps_what_cannot_be();
         self.current_local = self.pending_local.take().or(self.current_local.take());
         self.current_remote = self.pending_remote.take().or(self.current_remote.take());
         self.created_offer = None;
@@ -167,6 +178,12 @@ impl Negotiation {
         let (media, tracks) = self.agree(we_offered);
         applied.media = Some(media);
         applied.tracks.extend(tracks);
+    }
+
+    /// Whether the peer took a section of our offer in a way that cannot be.
+    fn keeps_what_cannot_be(&self) -> bool {
+        let (Some(local), Some(remote)) = (&self.pending_local, &self.pending_remote) else { return false };
+        local.sections.iter().zip(&remote.sections).any(|(ours, theirs)| !ours.is_refused() && theirs.cannot_be())
     }
 
     fn roll_back(&mut self) -> Applied {
@@ -198,15 +215,20 @@ impl Negotiation {
 
     fn check_offer(&self, remote: &Remote, transport: &Transport) -> Result<(), Error> {
         remote.check_sections(&self.sections)?;
+        remote.check_role(transport.running_security())?;
         remote.check_security(transport.running_security())
     }
 
     fn check_answer(&self, remote: &Remote, transport: &Transport) -> Result<(), Error> {
         let offered = self.pending_local.as_ref().map(|local| local.sections.as_slice()).unwrap_or_default();
         remote.check_answers(offered)?;
+        remote.check_role(transport.running_security())?;
         remote.check_security(transport.running_security())
     }
 }
+
+/// Numbers beyond are a peer's own idea of a mid; ours stay short, as they are in packets.
+const MAX_COUNTED_MID: u32 = 10_000;
 
 /// Takes what was created, if it is what is being set. The text decides (RFC 8829, section 5.4).
 fn taken(created: &mut Option<Created>, description: &SessionDescription) -> Result<Created, Error> {

@@ -13,6 +13,7 @@ impl Session {
             return;
         }
         self.set_signaling_closed();
+        self.close_media(now);
         if self.transport.dtls_state() == DtlsState::Connected && !self.channels.is_over() {
             self.life = Life::Draining { deadline: now + self.close_timeout };
             self.channels.shutdown(now);
@@ -50,6 +51,7 @@ impl Session {
     /// [`poll_transmit`](Self::poll_transmit) still hands out the last words of SCTP and DTLS.
     pub(super) fn say_goodbye(&mut self, now: Instant) {
         self.set_signaling_closed();
+        self.close_media(now);
         self.life = Life::Closed;
         if !self.channels.is_over() {
             self.channels.abort(now);

@@ -1,6 +1,6 @@
 //! Transceivers and tracks, as the application asks for them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sdp::Direction;
 
@@ -9,7 +9,7 @@ use crate::media::{Encoding, Engine, MediaParameters, Origin, Told, Transceiver}
 use crate::negotiation::TrackChange;
 use crate::{
     Codec, Door, Error, Event, Frame, FrameError, LayerBitrate, MediaKind, Packet, ReceivedFrame, ReceivedPacket,
-    TransceiverId, TransceiverInfo, TransceiverOptions,
+    ToneError, TransceiverId, TransceiverInfo, TransceiverOptions,
 };
 
 impl Session {
@@ -84,7 +84,11 @@ impl Session {
         self.change(now, id, |one| {
             one.stopped = true;
             one.direction = Direction::Inactive;
-        })
+        })?;
+        if let Some(engine) = &mut self.media {
+            engine.silence(id);
+        }
+        Ok(())
     }
 
     /// What is known of a transceiver; nothing once it is over.
@@ -167,6 +171,44 @@ impl Session {
         Ok(())
     }
 
+    /// Sends these tones beside the sound of a transceiver (`RTCDTMFSender.insertDTMF`, W3C WebRTC 1.0, section 7.2): 0 to
+    /// 9, A to D, `#` and `*`, with pauses of two seconds for commas. They replace those that wait; one that sounds goes
+    /// on. A tone lasts 40 ms to 6 s, and the silence behind it at least 30 ms; other values are taken for the nearest of
+    /// these. [`Event::ToneChange`] tells of each.
+    ///
+    /// # Errors
+    /// [`ToneError`] says what does not fit; nothing has changed then.
+    pub fn insert_dtmf(
+        &mut self,
+        now: Instant,
+        id: TransceiverId,
+        tones: &str,
+        duration: Duration,
+        gap: Duration,
+    ) -> Result<(), ToneError> {
+        if self.transceiver(id).is_none_or(|one| one.stopped) {
+            return Err(ToneError::NoTransceiver);
+        }
+        self.media.as_mut().ok_or(ToneError::NotReady)?.insert_dtmf(now, id, tones, duration, gap)
+    }
+
+    /// Whether tones can be sent now (`canInsertDTMF`).
+    pub fn can_insert_dtmf(&self, id: TransceiverId) -> bool {
+        self.media.as_ref().is_some_and(|engine| engine.can_insert_dtmf(id))
+    }
+
+    /// The tones that wait to be sent (`toneBuffer`).
+    pub fn tone_buffer(&self, id: TransceiverId) -> String {
+        self.media.as_ref().map(|engine| engine.tone_buffer(id)).unwrap_or_default()
+    }
+
+    /// Nothing is sent any more, and the peer is told so.
+    pub(super) fn close_media(&mut self, now: Instant) {
+        if let Some(engine) = &mut self.media {
+            engine.close(now);
+        }
+    }
+
     /// What the path carries for media, in bits per second, as far as media has found out: all of it but what data
     /// channels take, and what is sent again.
     pub fn bandwidth(&self) -> Option<u64> {
@@ -203,6 +245,10 @@ impl Session {
             Told::KeyframeRequested(transceiver, rid) => Event::KeyframeRequested { transceiver, rid },
             Told::Bandwidth(estimate) => Event::Bandwidth(estimate),
             Told::Layers(transceiver) => Event::LayerBitrates { transceiver, layers: self.layer_bitrates(transceiver) },
+            Told::ToneChange(transceiver, tone) => Event::ToneChange { transceiver, tone },
+            Told::Tone(transceiver, tone) => Event::Tone { transceiver, tone },
+            Told::Muted(transceiver, true) => Event::TrackMuted(transceiver),
+            Told::Muted(transceiver, false) => Event::TrackUnmuted(transceiver),
         })
     }
 

@@ -247,3 +247,13 @@ pub(crate) fn without_candidates(description: SessionDescription) -> SessionDesc
     let sdp = description.sdp.split_inclusive("\r\n").filter(is_kept).collect();
     SessionDescription { sdp, ..description }
 }
+
+/// The lines of a description that begin so.
+pub(crate) fn lines<'a>(description: &'a SessionDescription, start: &str) -> Vec<&'a str> {
+    description.sdp.lines().filter(|line| line.starts_with(start)).collect()
+}
+
+/// Whether an m-line refuses its section, as far as its port says.
+pub(crate) fn is_refused(line: &str) -> bool {
+    line.split(' ').nth(1) == Some("0")
+}

@@ -6,7 +6,7 @@ use visavis_session::{OfferOptions, Session, SessionDescription, datachannel};
 
 use crate::common::config;
 
-fn corpus() -> Vec<(String, String)> {
+pub(crate) fn corpus() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdp/tests/data");
     let mut paths = Vec::new();
     collect(&folder, &mut paths);

@@ -16,6 +16,11 @@ mod negotiation;
 #[cfg(test)]
 mod packets;
 mod paths;
+#[cfg(test)]
+mod perfect;
 mod restart;
+mod sound;
 #[cfg(test)]
 mod stats;
+#[cfg(test)]
+mod unequal;

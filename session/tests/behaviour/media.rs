@@ -10,7 +10,7 @@ use visavis_session::{
     TransceiverOptions,
 };
 
-use crate::common::{PATIENCE, World};
+use crate::common::{PATIENCE, World, lines};
 
 fn world() -> World {
     World::new(1, Link::delay(Duration::from_millis(5)))
@@ -34,10 +34,6 @@ fn tracks(world: &World, node: NodeId) -> Vec<String> {
 fn agreed(world: &World, node: NodeId) -> Vec<(String, MediaKind, Option<Direction>)> {
     let info = world.host(node).session.transceivers();
     info.map(|one| (one.mid.unwrap_or_default(), one.kind, one.current_direction)).collect()
-}
-
-fn lines<'a>(description: &'a SessionDescription, start: &str) -> Vec<&'a str> {
-    description.sdp.lines().filter(|line| line.starts_with(start)).collect()
 }
 
 fn needed(world: &World, node: NodeId) -> usize {
@@ -239,6 +235,100 @@ fn an_offer_taken_back_leaves_no_transceiver_and_no_mid_behind() {
     assert_eq!(agreed(&world, a), [(String::new(), MediaKind::Audio, None)]);
     world.negotiate(a, b);
     assert_eq!(tracks(&world, b), ["a-audio", "a-audio"]);
+}
+
+/// The answer to an offer of video in which something is replaced.
+fn answer_to(from: &str, to: &str) -> SessionDescription {
+    let mut world = world();
+    let (a, b) = (world.a, world.b);
+    let encodings = ["hi", "lo"].map(Encoding::layer).to_vec();
+    add(&mut world, a, MediaKind::Video, TransceiverOptions { encodings, ..TransceiverOptions::default() });
+    let mut offer = world.offer(a);
+    assert!(offer.sdp.contains(from), "{}", offer.sdp);
+    offer.sdp = offer.sdp.replace(from, to);
+    world.answer(b, offer)
+}
+
+#[test]
+fn restrictions_of_layers_are_answered_as_they_were_told() {
+    let rids = |to: &str| {
+        let answer = answer_to("a=rid:hi send\r\n", to);
+        let lines = lines(&answer, "a=rid").into_iter().map(str::to_owned).collect::<Vec<_>>();
+        (lines, lines_of_simulcast(&answer))
+    };
+    let lines_are = |to: &str, lines: &[&str], simulcast: &str| {
+        let (got, layers) = rids(to);
+        assert_eq!((got, layers.as_str()), (lines.iter().map(ToString::to_string).collect(), simulcast), "{to}");
+    };
+    lines_are("a=rid:hi send\r\n", &["a=rid:hi recv", "a=rid:lo recv"], "a=simulcast:recv hi;lo");
+    lines_are(
+        "a=rid:hi send pt=96,98,99,5;max-width=1280;new-thing=1\r\n",
+        &["a=rid:hi recv pt=96,98,99;max-width=1280;new-thing=1", "a=rid:lo recv"],
+        "a=simulcast:recv hi;lo",
+    );
+    // Payload types that are not there make no layer, and a name that stands twice stands for none.
+    lines_are("a=rid:hi send pt=5\r\n", &["a=rid:lo recv"], "a=simulcast:recv lo");
+    lines_are("a=rid:hi send\r\na=rid:hi send\r\n", &["a=rid:lo recv"], "a=simulcast:recv lo");
+    lines_are("", &["a=rid:lo recv"], "a=simulcast:recv lo");
+}
+
+fn lines_of_simulcast(description: &SessionDescription) -> String {
+    lines(description, "a=simulcast").concat()
+}
+
+#[test]
+fn of_alternatives_the_first_that_holds_is_taken_and_nothing_is_paused() {
+    let of = |to: &str| lines_of_simulcast(&answer_to("a=simulcast:send hi;lo", to));
+    assert_eq!(of("a=simulcast:send hi,lo"), "a=simulcast:recv hi");
+    assert_eq!(of("a=simulcast:send none,lo;~hi"), "a=simulcast:recv lo;hi");
+    assert_eq!(of("a=simulcast:send ~hi;~lo"), "a=simulcast:recv hi;lo");
+    assert_eq!(of("a=simulcast:recv hi;lo"), "", "the lines of the layers say that they are sent");
+}
+
+#[test]
+fn what_only_an_offer_may_bring_up_is_answered_in_kind() {
+    assert_eq!(lines(&answer_to("a=rtcp-rsize", "a=rtcp-rsize"), "a=rtcp-rsize").len(), 1);
+    assert!(lines(&answer_to("a=rtcp-rsize\r\n", ""), "a=rtcp-rsize").is_empty());
+    assert_eq!(lines(&answer_to("a=extmap-allow-mixed", "a=extmap-allow-mixed"), "a=extmap-allow-mixed").len(), 1);
+    assert!(lines(&answer_to("a=extmap-allow-mixed\r\n", ""), "a=extmap-allow-mixed").is_empty());
+    let orientation = |id: &str| {
+        let answer = answer_to(" urn:3gpp:video-orientation", &format!("{id} urn:3gpp:video-orientation some=thing"));
+        let mut lines = lines(&answer, "a=extmap:").into_iter().filter(|line| line.ends_with("orientation"));
+        lines.next().map(|line| line.split(' ').next().unwrap().trim_start_matches(|c| c != '/').to_owned())
+    };
+    assert_eq!(orientation(""), Some(String::new()));
+    assert_eq!(orientation("/sendonly"), Some("/recvonly".into()));
+    assert_eq!(orientation("/recvonly"), Some("/sendonly".into()));
+    assert_eq!(orientation("/inactive"), None);
+    // Feedback for all is feedback for each.
+    let answer = answer_to("a=rtcp-fb:96 nack pli", "a=rtcp-fb:* nack pli");
+    assert!(lines(&answer, "a=rtcp-fb:96 nack pli").len() == 1, "{}", answer.sdp);
+}
+
+#[test]
+fn error_correction_and_rates_disturb_nothing() {
+    let extra = "a=rtpmap:96 VP8/90000\r\na=rtpmap:121 flexfec-03/90000\r\na=fmtp:121 repair-window=10000000\r\n\
+                 a=rtpmap:122 ulpfec/90000\r\na=rtpmap:123 red/90000\r\na=ssrc-group:FEC-FR 5 6\r\n\
+                 a=ssrc:5 cname:x\r\na=ssrc:6 cname:x\r\na=maxptime:120\r\na=ptime:20\r\n";
+    let (mut world, a, b) = {
+        let world = world();
+        let (a, b) = (world.a, world.b);
+        (world, a, b)
+    };
+    add_track(&mut world, a, MediaKind::Video, "a-video");
+    let mut offer = world.offer(a);
+    offer.sdp = offer
+        .sdp
+        .replace("SAVPF 96 ", "SAVPF 96 121 122 123 ")
+        .replace("a=rtpmap:96 VP8/90000\r\n", extra)
+        .replacen("c=IN IP4 192.0.2.1\r\n", "c=IN IP4 192.0.2.1\r\nb=AS:500\r\nb=TIAS:500000\r\nb=CT:1\r\n", 1);
+    assert!(offer.sdp.contains("b=TIAS") && offer.sdp.contains("FEC-FR"), "{}", offer.sdp);
+    let answer = world.answer(b, offer);
+    for what in ["fec", "red/90000", "FEC-FR", ":121 ", ":122 ", ":123 "] {
+        assert!(!answer.sdp.contains(what), "{what} is not answered: {}", answer.sdp);
+    }
+    world.accept(a, answer);
+    assert!(world.host(b).session.remote_description().unwrap().sdp.contains("b=TIAS:500000"), "it is kept");
 }
 
 #[test]

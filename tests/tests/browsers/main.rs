@@ -17,6 +17,7 @@ mod forward;
 mod harness;
 mod media;
 mod messages;
+mod negotiation;
 mod restart;
 mod roles;
 mod stats;

@@ -31,14 +31,14 @@ pub(crate) async fn page_with_camera(settings: &Settings) -> Page {
 }
 
 /// The page offers, Rust answers.
-async fn as_receiver(page: &Page, receiver: &Receiver) {
+pub(crate) async fn as_receiver(page: &Page, receiver: &Receiver) {
     let offer: SessionDescription = page.call("offer", json!([false])).await.unwrap();
     let answer = receiver.process_offer(offer).await.unwrap();
     let _: bool = page.call("accept", json!([answer])).await.unwrap();
 }
 
 /// Rust offers, the page answers.
-async fn as_initiator(page: &Page, initiator: &Initiator) {
+pub(crate) async fn as_initiator(page: &Page, initiator: &Initiator) {
     let offer = initiator.create_track_offer().await.unwrap();
     let answer: SessionDescription = page.call("answer", json!([offer, false])).await.unwrap();
     initiator.process_answer(answer).await.unwrap();
@@ -52,7 +52,7 @@ pub(crate) async fn tracks(peer: &PeerConnection) -> (RemoteTrack, RemoteTrack) 
 }
 
 /// So many frames, the first of which a decoder can begin with.
-async fn frames(track: &RemoteTrack, count: usize) -> Vec<ReceivedFrame> {
+pub(crate) async fn frames(track: &RemoteTrack, count: usize) -> Vec<ReceivedFrame> {
     let mut frames = Vec::new();
     while frames.len() < count {
         frames.push(soon(track.recv_frame()).await.expect("the track goes on"));
@@ -258,7 +258,7 @@ pub(crate) fn without_candidates(description: SessionDescription) -> SessionDesc
 }
 
 /// A sum over the statistics of one kind.
-fn sum(stats: &[Value], name: &str) -> f64 {
+pub(crate) fn sum(stats: &[Value], name: &str) -> f64 {
     stats.iter().filter_map(|one| one[name].as_f64()).sum()
 }
 

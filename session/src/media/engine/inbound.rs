@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rtp::SequenceNumber;
 use rtp::packet::{FIXED_HEADER_LENGTH, Values};
+use rtp::payload::telephone_event;
 use rtp::receive::{self, Receiver};
 use rtp::rtcp::SenderInfo;
 
 use super::super::frame::{ReceivedFrame, ReceivedPacket};
 use super::super::{Codec, TransceiverId};
-use super::{Door, Engine, MediaConfig, Place, Section};
+use super::redundancy::Heard;
+use super::{Door, Engine, MAX_TOLD, MediaConfig, Place, Section, Told};
 
 /// One stream of the peer: a source, its retransmissions, and the frames that they become.
 pub(super) struct Inbound {
@@ -26,6 +29,14 @@ pub(super) struct Inbound {
     pub(super) fir_count: u64,
     /// Width and height, as the last key frame says.
     pub(super) frame_size: Option<(u32, u32)>,
+    /// What came, where packets carry those before them.
+    pub(super) heard: Heard,
+    /// What it makes of telephone events, once there are any.
+    pub(super) keys: Option<Box<telephone_event::Receiver>>,
+    /// The last packet: its number, and when it came.
+    last: Option<(SequenceNumber, Instant)>,
+    /// The peer said goodbye: how long what is missing may still come.
+    ends: Option<Instant>,
 }
 
 struct Stream {
@@ -37,8 +48,33 @@ struct Stream {
 }
 
 impl Inbound {
-    const fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
-        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0, fir_count: 0, frame_size: None }
+    fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
+        Self {
+            ssrc,
+            rtx_ssrc,
+            rid,
+            stream: None,
+            rtt: None,
+            fir_sequence: 0,
+            fir_count: 0,
+            frame_size: None,
+            heard: Heard::default(),
+            keys: None,
+            last: None,
+            ends: None,
+        }
+    }
+
+    pub(super) const fn is_ended(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// A packet came. One beyond all others shows that the source goes on after its goodbye.
+    fn hear(&mut self, now: Instant, sequence: SequenceNumber) {
+        if self.last.is_none_or(|(last, _)| last.precedes(sequence)) {
+            self.last = Some((sequence, now));
+            self.ends = None;
+        }
     }
 
     pub(super) fn receiver(&self) -> Option<&Receiver> {
@@ -121,9 +157,15 @@ impl Inbound {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.receiver().and_then(Receiver::poll_timeout)
+        let keys = self.keys.as_ref().and_then(|keys| keys.poll_timeout());
+        // What is not read yet keeps an ended source, however long that takes.
+        let ends = self.ends.filter(|_| !self.has_frame());
+        [self.receiver().and_then(Receiver::poll_timeout), keys, ends].into_iter().flatten().min()
     }
 }
+
+/// A source that was silent for so long gives way to a new one where there are as many as may be.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long so many ticks of a clock are.
 fn ticks(count: u64, clock_rate: u32) -> Duration {
@@ -146,6 +188,7 @@ impl Section {
     pub(super) fn configure_inbound(&mut self) {
         let Some(receive) = &self.parameters.receive else {
             self.inbound.clear();
+            self.is_muted = false;
             return;
         };
         let has_rids = !receive.rids.is_empty();
@@ -162,7 +205,7 @@ impl Section {
         }
     }
 
-    fn stream_mut(&mut self, ssrc: u32) -> Option<&mut Inbound> {
+    pub(super) fn stream_mut(&mut self, ssrc: u32) -> Option<&mut Inbound> {
         self.inbound.iter_mut().find(|stream| stream.ssrc == ssrc)
     }
 
@@ -172,8 +215,24 @@ impl Section {
         receive.rids.iter().find(|rid| *rid == name).map(|rid| Arc::from(rid.as_str()))
     }
 
+    /// Makes room for another source: that which was silent longest goes, unless all are in use.
+    fn forget_silent(&mut self, now: Instant) -> Option<()> {
+        let heard = |stream: &Inbound| stream.last.map(|(_, at)| at);
+        let streams = self.inbound.iter().enumerate().map(|(index, stream)| (heard(stream), index));
+        let (last, index) = streams.min()?;
+        let is_silent = last.is_none_or(|last| now.saturating_duration_since(last) >= SILENCE);
+        is_silent.then(|| _ = self.inbound.swap_remove(index))
+    }
+
     /// Takes up a source that was not told before (RFC 8843, section 9.2). `None`: it belongs to nothing here.
-    fn add_source(&mut self, ssrc: u32, payload_type: u8, values: &Values<'_>, limit: usize) -> Option<Place> {
+    fn add_source(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        payload_type: u8,
+        values: &Values<'_>,
+        limit: usize,
+    ) -> Option<Place> {
         let is_rtx = self.received_type(payload_type)?.rtx == Some(payload_type);
         let transceiver = self.parameters.transceiver;
         if is_rtx {
@@ -190,7 +249,7 @@ impl Section {
             self.inbound.swap_remove(old);
         }
         if self.inbound.len() >= limit {
-            return None;
+            self.forget_silent(now)?;
         }
         self.inbound.push(Inbound::new(ssrc, None, rid));
         Some(Place { transceiver, stream: ssrc, is_rtx })
@@ -210,31 +269,73 @@ impl Engine {
             return;
         };
         let header = packet.header;
-        let Some((index, place)) = self.place(&packet) else {
+        let Some((index, place)) = self.place(now, &packet) else {
             self.stats.unknown_dropped += 1;
             return;
         };
         let Some(section) = self.sections.get_mut(index) else { return };
         let values = Values::read(&packet.extensions, &section.map);
         if let Some(sequence) = values.transport_sequence {
-            self.bandwidth.handle_arrival(now, header.ssrc, rtp::SequenceNumber(sequence), plain_length);
+            self.bandwidth.handle_arrival(now, header.ssrc, SequenceNumber(sequence), plain_length);
         }
         let taken = if place.is_rtx {
             section.handle_repair(now, &self.config, place.stream, header, packet.payload)
+        } else if section.is_redundant(header.payload_type) {
+            section.handle_redundant(now, &self.config, place.stream, header, packet.payload)
         } else {
             section.handle_media(now, &self.config, place.stream, header, packet.payload)
         };
         if taken.is_none() {
             self.stats.unknown_dropped += 1;
-        } else if let Some(receiver) = section.stream_mut(place.stream).and_then(Inbound::receiver_mut) {
-            let padding = usize::from(packet.padding);
-            receiver.count_header_bytes(packet.header_len.saturating_sub(FIXED_HEADER_LENGTH) + padding);
+        } else if let Some(stream) = section.stream_mut(place.stream) {
+            let beyond_fixed = packet.header_len.saturating_sub(FIXED_HEADER_LENGTH) + usize::from(packet.padding);
+            if let Some(receiver) = stream.receiver_mut() {
+                receiver.count_header_bytes(beyond_fixed);
+            }
+            if !place.is_rtx {
+                stream.hear(now, header.sequence);
+                if !stream.is_ended() && std::mem::take(&mut section.is_muted) && self.told.len() < MAX_TOLD {
+                    self.told.push_back(Told::Muted(section.parameters.transceiver, false));
+                }
+            }
         }
+        section.tell_tones(&mut self.told);
         section.tell_readable(&mut self.told);
     }
 
+    /// The peer ended a source (RFC 3550, section 6.6). What was lost of it may still come for a while.
+    pub(super) fn handle_goodbye(&mut self, now: Instant, ssrc: u32) {
+        let Some(place) = self.places.get(&ssrc).copied() else { return };
+        let (audio, video) = (self.config.max_audio_wait, self.config.max_video_wait);
+        let Some(section) = self.section_mut(place.transceiver) else { return };
+        let wait = if section.is_audio() { audio } else { video };
+        let Some(stream) = section.stream_mut(place.stream) else { return };
+        if place.is_rtx {
+            stream.rtx_ssrc = None;
+            self.places.remove(&ssrc);
+            return;
+        }
+        if stream.last.is_none() || stream.ends.is_some() {
+            return;
+        }
+        stream.ends = Some(now + wait);
+        let is_silent = section.inbound.iter().all(|stream| stream.is_ended() || stream.last.is_none());
+        if is_silent && !std::mem::replace(&mut section.is_muted, true) {
+            self.tell(Told::Muted(place.transceiver, true));
+        }
+    }
+
+    /// Drops the sources that the peer ended, once all that came of them was read.
+    pub(super) fn forget_ended(&mut self, now: Instant) {
+        let is_over = |stream: &Inbound| stream.ends.is_some_and(|ends| ends <= now) && !stream.has_frame();
+        if self.sections.iter().flat_map(|section| &section.inbound).any(is_over) {
+            self.sections.iter_mut().for_each(|section| section.inbound.retain(|stream| !is_over(stream)));
+            self.route();
+        }
+    }
+
     /// The section and the stream of a packet.
-    fn place(&mut self, packet: &rtp::Packet<'_>) -> Option<(usize, Place)> {
+    fn place(&mut self, now: Instant, packet: &rtp::Packet<'_>) -> Option<(usize, Place)> {
         let ssrc = packet.header.ssrc;
         let index_of = |sections: &[Section], id: TransceiverId| {
             sections.iter().position(|section| section.parameters.transceiver == id)
@@ -245,7 +346,7 @@ impl Engine {
         let index = self.section_of(packet)?;
         let section = self.sections.get_mut(index)?;
         let values = Values::read(&packet.extensions, &section.map);
-        let place = section.add_source(ssrc, packet.header.payload_type, &values, self.config.max_sources)?;
+        let place = section.add_source(now, ssrc, packet.header.payload_type, &values, self.config.max_sources)?;
         tracing::debug!(ssrc, ?place, "a new source");
         self.route();
         self.tell_rtt();
@@ -297,7 +398,7 @@ impl Section {
         self.forward(now, config, stream, header, payload)
     }
 
-    fn handle_media(
+    pub(super) fn handle_media(
         &mut self,
         now: Instant,
         config: &MediaConfig,
@@ -311,22 +412,28 @@ impl Section {
         let before = duplicates(stream).unwrap_or_default();
         if codec.format().is_some() {
             stream.stream(now, header.payload_type, &codec, config)?.receiver.handle_packet(now, &header, payload);
-        } else if let Some(receiver) = stream.receiver_mut() {
-            // Without a format it rides along, as telephone events do: only who takes packets can use it.
-            receiver.handle_packet(now, &header, &[]);
+        } else {
+            // What rides along, as telephone events do, has its place among the numbers of the sound.
+            if let Some(receiver) = stream.receiver_mut() {
+                receiver.handle_packet(now, &header, &[]);
+            }
         }
-        if duplicates(stream).is_some_and(|now| now > before) {
+        let is_duplicate = duplicates(stream).is_some_and(|now| now > before);
+        if codec.is_telephone_event() {
+            self.hear_tones(now, ssrc, codec.clock_rate, &header, payload)?;
+        }
+        if is_duplicate {
             return Some(());
         }
         self.forward(now, config, ssrc, header, payload)
     }
 
-    fn codec(&self, payload_type: u8) -> Option<Arc<Codec>> {
+    pub(super) fn codec(&self, payload_type: u8) -> Option<Arc<Codec>> {
         self.codecs.iter().find(|(number, _)| *number == payload_type).map(|(_, codec)| codec.clone())
     }
 
     /// Hands a packet out to those who forward.
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         now: Instant,
         config: &MediaConfig,

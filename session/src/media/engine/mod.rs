@@ -8,9 +8,13 @@ mod bandwidth;
 mod inbound;
 mod layers;
 mod outbound;
+mod redundancy;
 mod rtcp;
 mod share;
 mod stats;
+#[cfg(test)]
+mod tests;
+mod tones;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,13 +25,15 @@ use rand::{Rng, SeedableRng};
 use rtp::NtpTime;
 use rtp::packet::{Extension, ExtensionMap};
 
+use super::dtmf::ToneEvent;
 use super::frame::{Frame, FrameError, Packet, ReceivedFrame, ReceivedPacket};
 use super::{Codec, MediaKind, MediaParameters, PayloadType, TransceiverId};
 use bandwidth::Bandwidth;
 use inbound::Inbound;
 use outbound::Outbound;
-use rtcp::Reports;
+use rtcp::{Goodbye, Reports};
 pub use stats::{InboundStats, OutboundStats};
+use tones::Tones;
 
 /// Bounds and defaults of media.
 #[derive(Clone, Debug)]
@@ -52,6 +58,10 @@ pub struct MediaConfig {
     pub max_queued_packets: usize,
     /// How many packets of a stream are kept to be sent again.
     pub history: usize,
+    /// How many earlier frames of sound each packet repeats, where redundancy was agreed and preferred.
+    pub red_frames: u8,
+    /// How many tones may be given at once to be sent.
+    pub max_tones: usize,
     /// The estimate of the bandwidth before anything was measured, in bits per second.
     pub start_bitrate: u64,
     /// The least that is ever estimated, in bits per second.
@@ -76,6 +86,8 @@ impl Default for MediaConfig {
             max_waiting_packets: 512,
             max_queued_packets: 2048,
             history: 2048,
+            red_frames: 1,
+            max_tones: 1024,
             start_bitrate: 500_000,
             min_bitrate: 30_000,
             max_bitrate: 30_000_000,
@@ -102,12 +114,20 @@ pub(crate) enum Told {
     Bandwidth(u64),
     /// What the layers of this one may send.
     Layers(TransceiverId),
+    /// A tone begins to be sent; none: all were.
+    ToneChange(TransceiverId, Option<char>),
+    /// A tone of the peer begins or ends.
+    Tone(TransceiverId, ToneEvent),
+    /// The peer ended all that it sent here, or sends again.
+    Muted(TransceiverId, bool),
 }
 
 /// What is agreed for one transceiver, and its streams.
 struct Section {
     parameters: MediaParameters,
     map: ExtensionMap,
+    /// The extensions that are sent.
+    sent_map: ExtensionMap,
     codecs: Vec<(u8, Arc<Codec>)>,
     outbound: Vec<Outbound>,
     inbound: Vec<Inbound>,
@@ -116,6 +136,14 @@ struct Section {
     was_told_readable: bool,
     /// Whether its layers were told what they may send.
     was_allotted: bool,
+    /// Tones that are sent.
+    tones: Option<Box<Tones>>,
+    /// Tones of the peer that nobody was told of yet.
+    tones_heard: VecDeque<ToneEvent>,
+    /// Whether the peer said goodbye to all that it sent here.
+    is_muted: bool,
+    /// What was sent before and may be again, so that its numbers go on.
+    parked: Vec<Outbound>,
 }
 
 /// Which stream a source of the peer belongs to.
@@ -143,6 +171,8 @@ pub(crate) struct Engine {
     /// When it was last looked at what each layer may send.
     allotted: Option<Instant>,
     reports: Reports,
+    /// Sources of ours that are over, which the peer is yet to hear.
+    goodbyes: Vec<u32>,
     told: VecDeque<Told>,
     rtt: Option<Duration>,
     stats: MediaStats,
@@ -188,6 +218,7 @@ impl Engine {
             sections: Vec::new(),
             turn: 0,
             places: HashMap::new(),
+            goodbyes: Vec::new(),
             told: VecDeque::new(),
             rtt: None,
             stats: MediaStats::default(),
@@ -217,10 +248,14 @@ impl Engine {
                 None => Section::new(parameters.clone()),
             };
             section.set_parameters(parameters);
+            let before: Vec<Goodbye> = section.outbound.iter().map(Goodbye::of).collect();
             section.configure_outbound(now, &self.config, &mut self.rng);
+            let is_over = |one: &Goodbye| section.outbound.iter().all(|stream| stream.ssrc != one.ssrc);
+            self.goodbyes.extend(before.into_iter().filter(is_over).flatten());
             section.configure_inbound();
             self.sections.push(section);
         }
+        self.goodbyes.extend(old.iter().flat_map(|section| &section.outbound).flat_map(Goodbye::of));
         self.route();
         self.tell_rtt();
         self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
@@ -240,6 +275,18 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Nothing is sent any more but goodbyes (RFC 3550, section 6.3.7).
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.sections.iter_mut().for_each(|section| self.goodbyes.extend(section.silence()));
+        self.reports.set_in_use(now, false);
+    }
+
+    /// Nothing is sent over this transceiver any more.
+    pub(crate) fn silence(&mut self, id: TransceiverId) {
+        let goodbyes = self.section_mut(id).map(Section::silence).unwrap_or_default();
+        self.goodbyes.extend(goodbyes);
     }
 
     fn section_mut(&mut self, id: TransceiverId) -> Option<&mut Section> {
@@ -283,6 +330,9 @@ impl Engine {
         let section = self.section_mut(id)?;
         let frame = section.inbound.iter_mut().find_map(|stream| stream.read(now));
         section.was_told_readable = frame.is_some();
+        if frame.is_none() && section.inbound.iter().any(Inbound::is_ended) {
+            self.forget_ended(now);
+        }
         frame
     }
 
@@ -321,9 +371,13 @@ impl Engine {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for section in &mut self.sections {
             section.inbound.iter_mut().for_each(|stream| stream.handle_timeout(now));
+            section.handle_tones(now, self.began.0, &mut self.told);
+            section.end_tones(now);
+            section.tell_tones(&mut self.told);
             section.tell_readable(&mut self.told);
         }
         self.tell_requests(now);
+        self.forget_ended(now);
         self.bandwidth.handle_timeout(now);
         self.tell_bandwidth(now);
     }
@@ -335,7 +389,8 @@ impl Engine {
         let requests = sent.filter_map(|stream| stream.sender.poll_timeout());
         let has_queued = self.sections.iter().flat_map(|section| &section.outbound).any(Outbound::has_queued);
         let others = [self.reports.poll_timeout(), self.bandwidth.poll_timeout(has_queued)];
-        streams.chain(requests).chain(others.into_iter().flatten()).min()
+        let tones = self.sections.iter().filter_map(Section::tones_timeout);
+        streams.chain(requests).chain(tones).chain(others.into_iter().flatten()).min()
     }
 
     pub(crate) fn poll_told(&mut self) -> Option<Told> {
@@ -374,6 +429,7 @@ impl Section {
         Self {
             parameters,
             map: ExtensionMap::default(),
+            sent_map: ExtensionMap::default(),
             codecs: Vec::new(),
             outbound: Vec::new(),
             inbound: Vec::new(),
@@ -381,14 +437,28 @@ impl Section {
             packets: VecDeque::new(),
             was_told_readable: false,
             was_allotted: false,
+            tones: None,
+            tones_heard: VecDeque::new(),
+            is_muted: false,
+            parked: Vec::new(),
         }
     }
 
+    /// Ceases to send. Returns the sources that are over.
+    fn silence(&mut self) -> Vec<u32> {
+        self.parameters.send = None;
+        self.tones = None;
+        self.outbound.drain(..).flat_map(|stream| Goodbye::of(&stream)).collect()
+    }
+
     fn set_parameters(&mut self, parameters: MediaParameters) {
-        self.map = ExtensionMap::default();
+        (self.map, self.sent_map) = Default::default();
         for (id, uri) in &parameters.extensions {
-            if let (Ok(id), Some(extension)) = (u8::try_from(*id), Extension::from_uri(uri)) {
-                self.map.insert(id, extension);
+            if let (Ok(number), Some(extension)) = (u8::try_from(*id), Extension::from_uri(uri)) {
+                self.map.insert(number, extension);
+                if !parameters.silent_extensions.contains(id) {
+                    self.sent_map.insert(number, extension);
+                }
             }
         }
         let types = parameters.receive.iter().flat_map(|receive| &receive.types);
@@ -409,7 +479,7 @@ impl Section {
     fn has_transport_feedback(&self) -> bool {
         let sends = self.parameters.send.iter().flat_map(|send| &send.types);
         let wants = sends.flat_map(|one| &one.feedback).any(|kind| kind == "transport-cc");
-        wants && self.map.id(Extension::TransportSequence).is_some()
+        wants && self.sent_map.id(Extension::TransportSequence).is_some()
     }
 
     fn tell_readable(&mut self, told: &mut VecDeque<Told>) {

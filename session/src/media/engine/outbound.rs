@@ -12,6 +12,7 @@ use rtp::{Header, SequenceNumber};
 use super::super::frame::{Frame, FrameError, Packet};
 use super::super::{Codec, Encoding, Layer, MediaKind, PayloadType, SendParameters};
 use super::layers::Allotted;
+use super::redundancy::Redundancy;
 use super::{Engine, MediaConfig, Section};
 
 /// One layer that is sent.
@@ -23,7 +24,11 @@ pub(super) struct Outbound {
     pub(super) place: usize,
     pub(super) allotted: Allotted,
     pub(super) payload_type: u8,
-    clock_rate: u32,
+    pub(super) clock_rate: u32,
+    /// When the last frame was sent, and its timestamp.
+    last: Option<(Instant, u32)>,
+    /// Where each packet carries those before it.
+    red: Option<Redundancy>,
     rtx_ssrc: u32,
     pub(super) sender: Sender,
     /// Bytes of headers and padding that were sent.
@@ -66,6 +71,8 @@ impl Outbound {
             allotted: Allotted::default(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
+            last: None,
+            red: None,
             rtx_ssrc: layer.rtx_ssrc,
             sender: Sender::new(sender, now, seed),
             header_bytes: 0,
@@ -92,9 +99,16 @@ impl Outbound {
         }
         self.count_by_ourselves();
         let timestamp = ticks(frame.timestamp, self.clock_rate);
+        self.last = Some((now, timestamp));
         let is_key_frame = frame.is_key_frame;
         let outgoing = OutgoingFrame { data: &frame.data, timestamp, is_key_frame, ..OutgoingFrame::default() };
-        self.sender.send_frame(now, &outgoing).map_err(|error| self.refused(error))?;
+        let sent = match &mut self.red {
+            Some(red) if !frame.data.is_empty() => {
+                red.send(now, &mut self.sender, self.payload_type, timestamp, &frame.data)
+            }
+            Some(_) | None => self.sender.send_frame(now, &outgoing),
+        };
+        sent.map_err(|error| self.refused(error))?;
         if is_key_frame {
             self.frame_size = best.and_then(|best| best.codec.frame_size(&frame.data)).or(self.frame_size);
         }
@@ -200,6 +214,36 @@ impl Outbound {
     }
 }
 
+impl Outbound {
+    /// The timestamp of what is sampled now: what the frames' own clock shows, or where there were none yet, one that
+    /// began with the session.
+    pub(super) fn timestamp(&self, now: Instant, began: Instant) -> u32 {
+        let (at, timestamp) = self.last.unwrap_or((began, 0));
+        timestamp.wrapping_add(ticks(now.saturating_duration_since(at), self.clock_rate))
+    }
+
+    /// The stream goes on under what is agreed now.
+    fn resumed(mut self, now: Instant, send: &SendParameters) -> Self {
+        self.sender.set_active(now, true);
+        self.given = None;
+        // A number keeps its meaning, but it may no longer be agreed.
+        let is_agreed = send.types.iter().any(|one| one.number == self.payload_type);
+        if let (false, Some(best)) = (is_agreed, best_type(send)) {
+            self.set_type(best);
+        }
+        self
+    }
+
+    /// What it carries of earlier frames is what is agreed now.
+    fn with_redundancy(mut self, send: &SendParameters, config: &MediaConfig) -> Self {
+        let red = Redundancy::new(send, config);
+        if red.as_ref().map(Redundancy::payload_type) != self.red.as_ref().map(Redundancy::payload_type) {
+            self.red = red;
+        }
+        self
+    }
+}
+
 /// What is sent where nobody says otherwise: of what can be packetised, the first.
 fn best_type(send: &SendParameters) -> Option<&PayloadType> {
     send.types.iter().find(|one| one.codec.format().is_some())
@@ -213,32 +257,28 @@ fn ticks(time: Duration, clock_rate: u32) -> u32 {
 }
 
 impl Section {
-    /// Streams for the layers that are agreed; those that were there go on.
+    /// Streams for the layers that are agreed; those that were there go on, and those of before go on where they
+    /// stopped, as a source never gives a sequence number twice.
     pub(super) fn configure_outbound(&mut self, now: Instant, config: &MediaConfig, rng: &mut StdRng) {
-        let Some(send) = &self.parameters.send else {
-            self.outbound.clear();
-            return;
-        };
-        let is_kept = |stream: &Outbound| {
-            send.layers.iter().any(|layer| layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid)
-        };
-        self.outbound.retain(is_kept);
-        for stream in &mut self.outbound {
-            stream.given = None;
-            // A number keeps its meaning, but it may no longer be agreed.
-            let is_agreed = send.types.iter().any(|one| one.number == stream.payload_type);
-            if let (false, Some(best)) = (is_agreed, best_type(send)) {
-                stream.set_type(best);
+        let mut before: Vec<Outbound> = self.outbound.drain(..).chain(self.parked.drain(..)).collect();
+        if let Some(send) = &self.parameters.send {
+            for (place, layer) in send.layers.iter().enumerate() {
+                let is_of = |stream: &Outbound| stream.ssrc == layer.ssrc && stream.rid == layer.encoding.rid;
+                let known = before.iter().position(is_of).map(|index| before.swap_remove(index));
+                before.retain(|stream| stream.ssrc != layer.ssrc);
+                let stream = match known {
+                    Some(stream) => Some(stream.resumed(now, send)),
+                    None => Outbound::new(now, layer, send, config, rng),
+                };
+                self.outbound.extend(stream.map(|stream| Outbound {
+                    place,
+                    encoding: layer.encoding.clone(),
+                    ..stream.with_redundancy(send, config)
+                }));
             }
         }
-        for (place, layer) in send.layers.iter().enumerate() {
-            if self.outbound.iter().all(|stream| stream.ssrc != layer.ssrc) {
-                self.outbound.extend(Outbound::new(now, layer, send, config, rng));
-            }
-            if let Some(stream) = self.outbound.iter_mut().find(|stream| stream.ssrc == layer.ssrc) {
-                (stream.place, stream.encoding) = (place, layer.encoding.clone());
-            }
-        }
+        before.iter_mut().for_each(|stream| stream.sender.set_active(now, false));
+        self.parked = before;
     }
 }
 
@@ -309,7 +349,7 @@ impl Engine {
         let is_video = !section.is_audio();
         let has_turns = section.outbound.len() > 1;
         section.outbound.rotate_left(usize::from(has_turns));
-        let (map, mid) = (&section.map, &section.parameters.mid);
+        let (map, mid) = (&section.sent_map, &section.parameters.mid);
         let mut streams = section.outbound.iter_mut();
         let next = streams
             .find_map(|stream| Some((stream.rid.as_deref(), &mut stream.header_bytes, stream.sender.poll(now)?)));

@@ -18,6 +18,35 @@ const FULL: usize = 120;
 /// How many streams of each way one compound tells of, so that it fits a datagram; the others follow in the next.
 const STREAMS_PER_REPORT: usize = 8;
 
+/// How many sources one packet can say goodbye to.
+const MAX_GOODBYES: usize = 31;
+
+/// A source of ours that is over, and that of its retransmissions.
+pub(super) struct Goodbye {
+    pub(super) ssrc: u32,
+    has_sent: bool,
+    rtx: Option<u32>,
+}
+
+impl Goodbye {
+    /// Of a source that never said anything nobody takes leave (RFC 3550, section 6.3.7).
+    pub(super) fn of(stream: &super::outbound::Outbound) -> Self {
+        let stats = stream.sender.stats();
+        let has_repaired = stats.retransmitted_packets_sent + stats.padding_packets_sent > 0;
+        let rtx = stream.sender.config().rtx.filter(|_| has_repaired).map(|rtx| rtx.ssrc);
+        Self { ssrc: stream.ssrc, has_sent: stats.packets_sent > 0, rtx }
+    }
+}
+
+impl IntoIterator for Goodbye {
+    type Item = u32;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<u32>, 2>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        [Some(self.ssrc).filter(|_| self.has_sent), self.rtx].into_iter().flatten()
+    }
+}
+
 /// When reports are due, and what they name.
 pub(super) struct Reports {
     /// The source of our reports while nothing is sent.
@@ -74,6 +103,7 @@ impl Engine {
             rtcp::Packet::Goodbye(goodbye) => {
                 for ssrc in goodbye.ssrcs.iter() {
                     tracing::debug!(ssrc, "the peer ended a source");
+                    self.handle_goodbye(now, ssrc);
                 }
             }
             rtcp::Packet::Nack(nack) => {
@@ -157,11 +187,21 @@ impl Engine {
     /// Appends one protected datagram of RTCP, if anything is to be said.
     pub(super) fn transmit_rtcp(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         let start = buf.len();
+        self.write_goodbyes(buf);
         if self.reports.next.is_some_and(|next| next <= now) {
             self.write_reports(now, buf);
         }
+        let is_alone = buf.len() == start;
+        if is_alone && !self.sections.iter().all(|section| section.parameters.has_reduced_size) {
+            // Whoever does not take packets of reduced size gets a report in front (RFC 3550, section 6.1).
+            let own = self.own_ssrc();
+            ReceiverReport::write(own, [], buf);
+            SourceDescription::write_cname(own, &self.cname, buf);
+        }
+        let head = buf.len();
         self.write_feedback(now, start, buf);
-        if buf.len() == start {
+        if is_alone && buf.len() == head {
+            buf.truncate(start);
             return false;
         }
         let is_protected = self.keys.as_mut().is_some_and(|keys| keys.outbound.protect_rtcp(buf, start).is_ok());
@@ -207,6 +247,18 @@ impl Engine {
             ExtendedReport::write_dlrr(own, [answer], buf);
         }
         SourceDescription::write_cname(own, &self.cname, buf);
+    }
+
+    /// Tells which sources of ours are over, as the last packet of a compound (RFC 3550, section 6.6).
+    fn write_goodbyes(&mut self, buf: &mut Vec<u8>) {
+        if self.goodbyes.is_empty() {
+            return;
+        }
+        let own = self.own_ssrc();
+        ReceiverReport::write(own, [], buf);
+        SourceDescription::write_cname(own, &self.cname, buf);
+        let count = self.goodbyes.len().min(MAX_GOODBYES);
+        rtcp::Goodbye::write(self.goodbyes.drain(..count), "", buf);
     }
 
     /// Requests for what is missing, and arrivals; reduced size, without a report in front (RFC 5506).

@@ -1,0 +1,136 @@
+//! Redundant audio (RFC 2198), both ways: frames that were lost come from the packets behind them.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rtp::payload::red::{Blocks, Writer};
+use rtp::send::{OutgoingPacket, SendError, Sender};
+use rtp::{Header, SequenceNumber};
+
+use super::super::SendParameters;
+use super::{MediaConfig, Section};
+
+/// How many packets back it is remembered what came. Redundancy of more than a few packets is of no use.
+const REMEMBERED: usize = 32;
+
+/// Which packets of a stream have come, so that nothing is handed out twice, or in a place that it does not have.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Number and timestamp, in the order in which they came.
+    packets: VecDeque<(SequenceNumber, u32)>,
+}
+
+impl Heard {
+    fn remember(&mut self, sequence: SequenceNumber, timestamp: u32) {
+        if self.packets.len() >= REMEMBERED {
+            self.packets.pop_front();
+        }
+        self.packets.push_back((sequence, timestamp));
+    }
+
+    /// Whether a block can be the packet of this number: it has not come, and lies where its time says. Of what was
+    /// before the first packet nothing is known.
+    fn can_be(&self, sequence: SequenceNumber, timestamp: u32) -> bool {
+        let is_before = |time: u32| time.wrapping_sub(timestamp).cast_signed() < 0;
+        let agrees = |(other, time): &(SequenceNumber, u32)| {
+            *other != sequence && *time != timestamp && other.precedes(sequence) == is_before(*time)
+        };
+        self.packets.iter().all(agrees) && self.packets.iter().any(|(other, _)| other.precedes(sequence))
+    }
+}
+
+impl Section {
+    /// Whether packets of this type carry others in themselves.
+    pub(super) fn is_redundant(&self, payload_type: u8) -> bool {
+        self.is_audio() && self.codecs.iter().any(|(number, codec)| *number == payload_type && codec.is_red())
+    }
+
+    /// A packet with those before it in it. What is missing of them is taken first, so that frames come in order.
+    pub(super) fn handle_redundant(
+        &mut self,
+        now: Instant,
+        config: &MediaConfig,
+        ssrc: u32,
+        header: Header,
+        payload: &[u8],
+    ) -> Option<()> {
+        let mut blocks = Blocks::decode(payload).ok()?;
+        // The blocks of a packet are the packets right before it, the primary one last.
+        let mut behind = blocks.clone().count();
+        let taken = blocks.try_for_each(|block| {
+            behind = behind.saturating_sub(1);
+            let sequence = header.sequence.plus((behind as u16).wrapping_neg());
+            let payload_type = block.payload_type;
+            let header = Header { payload_type, sequence, timestamp: block.timestamp(header.timestamp), ..header };
+            if behind == 0 {
+                return self.handle_media(now, config, ssrc, header, block.payload);
+            }
+            // A sender that leaves packets out now and then is no reason to refuse the rest.
+            if behind < REMEMBERED && !block.payload.is_empty() {
+                let _ = self.handle_recovered(now, config, ssrc, header, block.payload);
+            }
+            Some(())
+        });
+        self.stream_mut(ssrc)?.heard.remember(header.sequence, header.timestamp);
+        taken
+    }
+
+    fn handle_recovered(
+        &mut self,
+        now: Instant,
+        config: &MediaConfig,
+        ssrc: u32,
+        header: Header,
+        payload: &[u8],
+    ) -> Option<()> {
+        let is_known = self.codec(header.payload_type)?.format().is_some();
+        let stream = self.stream_mut(ssrc)?;
+        if !is_known || !stream.heard.can_be(header.sequence, header.timestamp) {
+            return None;
+        }
+        stream.receiver_mut()?.handle_recovered(now, &header, payload);
+        stream.heard.remember(header.sequence, header.timestamp);
+        self.forward(now, config, ssrc, header, payload)
+    }
+}
+
+/// What a stream needs that sends its packets with those before them.
+pub(super) struct Redundancy {
+    payload_type: u8,
+    writer: Writer,
+    buffer: Vec<u8>,
+}
+
+impl Redundancy {
+    /// Nothing where the codec is preferred to redundancy, or there is none.
+    pub(super) fn new(send: &SendParameters, config: &MediaConfig) -> Option<Self> {
+        let best = send.types.iter().find(|one| one.codec.format().is_some() || one.codec.is_red())?;
+        best.codec.is_red().then(|| Self {
+            payload_type: best.number,
+            writer: Writer::new(config.red_frames),
+            buffer: Vec::new(),
+        })
+    }
+
+    pub(super) const fn payload_type(&self) -> u8 {
+        self.payload_type
+    }
+
+    /// Sends a frame of this type, with as many before it as there is room for.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        sender: &mut Sender,
+        payload_type: u8,
+        timestamp: u32,
+        data: &[u8],
+    ) -> Result<(), SendError> {
+        self.buffer.clear();
+        let limit = sender.config().max_payload;
+        self.writer.write(payload_type, timestamp, data, limit, &mut self.buffer);
+        let header = Header { payload_type: self.payload_type, timestamp, ..Header::default() };
+        let payload = Bytes::copy_from_slice(&self.buffer);
+        sender.send_packet(now, OutgoingPacket { header, payload, is_key_frame: true, ..OutgoingPacket::default() })
+    }
+}
