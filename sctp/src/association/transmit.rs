@@ -113,11 +113,8 @@ impl Association {
         }
         // On the way out, acknowledgements are wanted at once (section 6.1).
         let hurry = stage != Stage::Established;
-        let filled = if self.is_held {
-            Filled::default()
-        } else {
-            self.outbound.fill(now, writer, hurry, &mut self.stats)
-        };
+        let filled =
+            if self.is_held { Filled::default() } else { self.outbound.fill(now, writer, hurry, &mut self.stats) };
         if filled.any {
             self.heartbeat.data_sent = Some(now);
         }

@@ -16,6 +16,7 @@ mod duo;
 mod harness;
 mod media;
 mod messages;
+mod rate;
 mod restart;
 mod roles;
 
