@@ -6,7 +6,7 @@ const WORDS = {
   new: "No call. It takes a connection of its own.",
   asking: "The browser asks whether it may use the camera.",
   connecting: "Connecting.",
-  connected: "Connected. Both pictures come from the Rust peer.",
+  connected: "Connected. What is shown comes from the Rust peer.",
   disconnected: "The path has gone quiet. It may come back by itself.",
   failed: "No path to the peer works any more. Start again.",
   closed: "The call is over.",
@@ -100,7 +100,7 @@ function showNumbers(name, numbers) {
     rate: rate !== null && rate.toFixed(0),
     bits: numbers.bits !== null && bits(numbers.bits),
     loss: lossIn !== null && percent(lossIn) + (lossOut === null ? "" : ` in, ${percent(lossOut)} out`),
-    rtt: rtt !== null && `${(rtt * 1000).toFixed(1)} ms`,
+    rtt: rtt !== null && (rtt < 0.001 ? "< 1 ms" : `${Math.round(rtt * 1000)} ms`),
   };
   const list = $(`${name}-numbers`);
   for (const [what, text] of Object.entries(texts)) {

@@ -4,7 +4,8 @@ import { MediaConnection } from "./media.js";
 
 const WORDS = {
   connecting: "Connecting.",
-  connected: "Playing. Browsers begin without sound; the speaker below turns it on.",
+  connected: "Playing.",
+  muted: "Playing. Browsers begin without sound; the speaker below turns it on.",
   disconnected: "The path has gone quiet. It may come back by itself.",
   failed: "No path to the program works any more.",
   closed: "Closed.",
@@ -15,7 +16,8 @@ const $ = (id) => document.getElementById(id);
 
 function show(state) {
   $("state").dataset.state = state;
-  $("state-text").textContent = WORDS[state] ?? state;
+  const hasSound = [...document.querySelectorAll("video")].some(({ srcObject }) => srcObject?.getAudioTracks().length);
+  $("state-text").textContent = (state === "connected" && hasSound ? WORDS.muted : WORDS[state]) ?? state;
   $("again").hidden = state !== "closed" && state !== "ended";
 }
 

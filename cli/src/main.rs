@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use container::FrameRate;
 use tracing_subscriber::EnvFilter;
 
 use crate::media::Repeat;
@@ -76,6 +77,11 @@ Examples:
         #[arg(long)]
         once: bool,
 
+        /// How many pictures per second H.264 and H.265 byte streams have, which do not say it: a number, or two with
+        /// a slash between.
+        #[arg(long, value_name = "NUMBER", default_value = "30", value_parser = frame_rate)]
+        frame_rate: FrameRate,
+
         #[command(flatten)]
         site: Site,
     },
@@ -123,6 +129,14 @@ fn stun_server(url: &str) -> Result<String, visavis::Error> {
     Ok(url)
 }
 
+/// `25`, or `30000/1001`.
+fn frame_rate(text: &str) -> Result<FrameRate, String> {
+    let (frames, seconds) = text.split_once('/').unwrap_or((text, "1"));
+    let rate =
+        frames.parse().ok().zip(seconds.parse().ok()).and_then(|(frames, seconds)| FrameRate::new(frames, seconds));
+    rate.ok_or_else(|| "it is a number such as 25, or a fraction such as 30000/1001".into())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   visavis                                      both: the two local peers, then the page
@@ -151,9 +165,9 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     match arguments.command {
-        Some(Command::SendMedia { files, once, site }) => {
+        Some(Command::SendMedia { files, once, frame_rate, site }) => {
             let repeat = if once { Repeat::Once } else { Repeat::Loop };
-            return media::send::run(site.into(), files, repeat).await;
+            return media::send::run(site.into(), files, repeat, frame_rate).await;
         }
         Some(Command::Record { directory, site }) => return media::record::run(site.into(), directory).await,
         None => {}

@@ -12,8 +12,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
 };
 
 /// Far longer than anything here takes.
@@ -83,6 +83,10 @@ async fn what_cannot_be_played_is_refused_with_advice() {
     }
     let (code, problems) = refused(&["send-media"]).await;
     assert!(code == Some(2) && problems.contains("<FILE>"), "{problems}");
+    for rate in ["0", "1/0", "fast", "25/", ""] {
+        let (code, problems) = refused(&["send-media", "--frame-rate", rate, &clip("clip.ivf")]).await;
+        assert!(code == Some(2) && problems.contains("30000/1001"), "{rate}: {problems}");
+    }
     let (code, problems) = refused(&["record"]).await;
     assert!(code == Some(2) && problems.contains("<FOLDER>"), "{problems}");
 }
@@ -98,8 +102,8 @@ async fn a_folder_that_cannot_be_written_to_is_refused_at_once() {
     }
 }
 
-/// What it prints until it says where its page is.
-async fn served(child: &mut Child) -> String {
+/// What it prints until it says where its page is. What it prints later is not read, but can be.
+async fn served(child: &mut Child) -> (String, Lines<BufReader<ChildStdout>>) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut all = String::new();
     let read = async {
@@ -113,26 +117,40 @@ async fn served(child: &mut Child) -> String {
         panic!("it ended without serving the page");
     };
     tokio::time::timeout(PATIENCE, read).await.expect("the page is served in time");
-    all
+    (all, lines)
 }
 
 #[tokio::test]
 async fn what_is_to_be_played_is_told() {
     let files = [clip("clip.ivf"), clip("clip.opus")];
     let mut child = program(&["send-media", "--listen", "127.0.0.1:0", &files[0], &files[1]]);
-    let lines = served(&mut child).await;
+    let (lines, _output) = served(&mut child).await;
     assert!(lines.contains("in a loop"), "{lines}");
     assert!(lines.contains("clip.ivf: VP8, 320 × 240, 8.0 s") && lines.contains("clip.opus: opus, 8.0 s"), "{lines}");
     let mut child = program(&["send-media", "--once", "--listen", "127.0.0.1:0", &files[0]]);
-    let lines = served(&mut child).await;
+    let (lines, _output) = served(&mut child).await;
     assert!(!lines.contains("in a loop"), "{lines}");
+}
+
+#[tokio::test]
+async fn pictures_without_times_go_by_the_frame_rate_that_is_given() {
+    // Each access unit is a key frame of one byte behind its header.
+    let path = folder("frame-rate").join("stream.h264");
+    let unit = [0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0, 0, 0, 1, 0x65, 0x88, 0x84];
+    std::fs::write(&path, unit.repeat(50)).unwrap();
+    for (rate, length) in [("25", "2.0 s"), ("50/1", "1.0 s")] {
+        let path = path.to_string_lossy();
+        let mut child = program(&["send-media", "--listen", "127.0.0.1:0", "--frame-rate", rate, &path]);
+        let (lines, _output) = served(&mut child).await;
+        assert!(lines.contains(&format!("stream.h264: H264, {length}")), "{lines}");
+    }
 }
 
 #[tokio::test]
 async fn recording_makes_its_folder_and_ends_with_an_interrupt() {
     let folder = folder("records").join("new").join("folder");
     let mut child = program(&["record", "--listen", "127.0.0.1:0", &folder.to_string_lossy()]);
-    let lines = served(&mut child).await;
+    let (lines, _output) = served(&mut child).await;
     assert!(lines.contains("http://127.0.0.1:"), "{lines}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is there before somebody comes");
     let pid = child.id().unwrap().to_string();

@@ -5,7 +5,7 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use container::{Frame, Options, Reader};
+use container::{Frame, FrameRate, Options, Reader};
 use visavis::{Codec, MediaKind};
 
 use super::codec;
@@ -35,17 +35,17 @@ pub(crate) struct Clip {
 
 #[derive(Debug)]
 enum Source {
-    File(PathBuf),
+    File { path: PathBuf, frame_rate: FrameRate },
     BuiltIn { bytes: &'static [u8], extension: &'static str },
 }
 
 impl Clip {
-    /// Looks through a file.
+    /// Looks through a file. `frame_rate` is that of files that do not say when their pictures are due.
     ///
     /// # Errors
     ///
     /// Why it cannot be played, and what to do about it.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path, frame_rate: FrameRate) -> Result<Self, String> {
         let shown = path.display();
         let data = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
         if data.is_dir() {
@@ -56,7 +56,8 @@ impl Clip {
             return Err(format!("{shown} is no file; write what it gives to one, and name that"));
         }
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Self::look_through(name, Source::File(path.to_owned())).map_err(|error| explain(path, &error))
+        let source = Source::File { path: path.to_owned(), frame_rate };
+        Self::look_through(name, source).map_err(|error| explain(path, &error))
     }
 
     /// One that is part of the program.
@@ -151,15 +152,17 @@ impl Clip {
 }
 
 fn open(source: &Source) -> Result<Reader<Box<dyn Input>>, container::Error> {
-    let (input, extension): (Box<dyn Input>, _) = match source {
-        Source::File(path) => {
+    match source {
+        Source::File { path, frame_rate } => {
             let file = File::open(path).map_err(|source| container::Error::Open { path: path.clone(), source })?;
             let extension = path.extension().and_then(|extension| extension.to_str());
-            (Box::new(BufReader::new(file)), extension)
+            let options = Options { frame_rate: *frame_rate, ..Options::default() };
+            Reader::new(Box::new(BufReader::new(file)), extension, options)
         }
-        Source::BuiltIn { bytes, extension } => (Box::new(Cursor::new(*bytes)), Some(*extension)),
-    };
-    Reader::new(input, extension, Options::default())
+        Source::BuiltIn { bytes, extension } => {
+            Reader::new(Box::new(Cursor::new(*bytes)), Some(extension), Options::default())
+        }
+    }
 }
 
 /// Why a file cannot be played.

@@ -16,6 +16,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// requests: a viewer that it does not reach asks again.
 const NEAR: Duration = Duration::from_secs(1);
 
+/// How long the end is given to be received and shown.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Whether to begin again at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
@@ -132,6 +135,7 @@ impl Deck {
             let Some(next) = self.next_due() else {
                 self.wait_until(self.due(self.length)).await;
                 if repeat == Repeat::Once {
+                    tokio::time::sleep(LINGER).await;
                     return Ok(());
                 }
                 self.begin_round(self.round + self.length);
@@ -217,5 +221,154 @@ impl Deck {
                 self.seek(last);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use container::{FrameRate, Writer};
+    use visavis::{Config, Direction, Initiator, ReceivedFrame, Receiver, RemoteTrack, TransceiverOptions};
+
+    use super::*;
+
+    /// Pictures in the file, one each 100 ms; the numbers of those that are key frames.
+    const PICTURES: u8 = 40;
+    const KEY_FRAMES: [u8; 2] = [0, 30];
+
+    /// A picture that is nothing but a VP8 header (RFC 6386, section 9.1) and its number.
+    fn picture(number: u8) -> Frame {
+        let header: &[u8] =
+            if KEY_FRAMES.contains(&number) { &[0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 48, 0] } else { &[0x11, 0, 0] };
+        let data = [header, &[number]].concat();
+        let step = Duration::from_millis(100);
+        Frame { data, timestamp: step * number.into(), duration: step, is_key_frame: header.len() > 3 }
+    }
+
+    /// 20 ms of sound that is nothing but the number of the picture that goes with it.
+    fn sound(number: u32) -> Frame {
+        let step = Duration::from_millis(20);
+        Frame { data: vec![(number / 5) as u8; 160], timestamp: step * number, duration: step, is_key_frame: true }
+    }
+
+    fn write(path: &Path, codec: container::Codec, frames: impl Iterator<Item = Frame>) -> Arc<Clip> {
+        let mut writer = Writer::create(path, codec, None).unwrap();
+        frames.for_each(|frame| writer.write(&frame).unwrap());
+        let path = writer.path().to_owned();
+        writer.finish().unwrap();
+        Arc::new(Clip::open(&path, FrameRate::default()).unwrap())
+    }
+
+    /// A deck with both, and what the other side receives.
+    async fn connected(clips: Vec<Arc<Clip>>) -> (Initiator, Receiver, Deck, Vec<RemoteTrack>) {
+        let config = Config { include_loopback: true, ..Config::default() };
+        let (initiator, receiver) = (Initiator::new(config.clone()).unwrap(), Receiver::new(config).unwrap());
+        let mut sent = Vec::new();
+        for clip in clips {
+            let (direction, codecs) = (Direction::SendOnly, clip.offered().to_vec());
+            let options = TransceiverOptions { direction, codecs, ..TransceiverOptions::default() };
+            let track = initiator.peer_connection().add_transceiver(clip.kind(), options).await.unwrap();
+            sent.push((clip, track));
+        }
+        let answer = receiver.process_offer(initiator.create_track_offer().await.unwrap()).await.unwrap();
+        initiator.process_answer(answer).await.unwrap();
+        let mut received = Vec::new();
+        for _ in &sent {
+            received.push(receiver.peer_connection().accept_track().await.unwrap());
+        }
+        initiator.peer_connection().connected().await.unwrap();
+        let deck = Deck::new(&sent).unwrap();
+        (initiator, receiver, deck, received)
+    }
+
+    fn number(frame: &ReceivedFrame) -> u8 {
+        frame.data.last().copied().unwrap()
+    }
+
+    /// Asks for a key frame until one comes. Returns the frames from the last one before that.
+    async fn ask(track: &RemoteTrack) -> [ReceivedFrame; 2] {
+        let mut before = track.recv_frame().await.unwrap();
+        loop {
+            track.request_key_frame(None).await.unwrap();
+            let next = track.recv_frame().await.unwrap();
+            if next.is_key_frame && number(&before) > 2 {
+                return [before, next];
+            }
+            before = next;
+        }
+    }
+
+    /// The clock of the viewer does not jump with the place in the file.
+    fn is_soon_after([before, next]: &[ReceivedFrame; 2]) -> bool {
+        next.timestamp > before.timestamp && next.timestamp - before.timestamp < Duration::from_millis(500)
+    }
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("visavis-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_needs_a_key_frame_gets_the_next_one_with_its_sound() {
+        let folder = folder("jump");
+        let video = write(&folder.join("video"), container::Codec::Vp8, (0..PICTURES).map(picture));
+        let audio = write(&folder.join("audio"), container::Codec::Pcmu, (0..u32::from(PICTURES) * 5).map(sound));
+        let (_initiator, _receiver, deck, tracks) = connected(vec![video, audio]).await;
+        let playing = tokio::spawn(deck.play(Repeat::Loop));
+        let [video, audio] = &tracks[..] else { panic!("two tracks") };
+        let first = video.recv_frame().await.unwrap();
+        assert_eq!((number(&first), first.is_key_frame), (0, true));
+
+        // On: the key frame after, two seconds early.
+        let jump = ask(video).await;
+        assert!(number(&jump[0]) < 20 && number(&jump[1]) == 30, "{} to {}", number(&jump[0]), number(&jump[1]));
+        assert!(is_soon_after(&jump), "{jump:?}");
+        let mut heard = Vec::new();
+        while heard.last() != Some(&31) {
+            heard.push(number(&audio.recv_frame().await.unwrap()));
+        }
+        let last = number(&jump[0]);
+        assert!(heard.iter().all(|one| *one <= last + 1 || *one >= 30), "sound that was skipped: {heard:?}");
+
+        // Behind the last one: from the beginning, early again.
+        let jump = ask(video).await;
+        assert!((31..40).contains(&number(&jump[0])) && number(&jump[1]) == 0);
+        assert!(is_soon_after(&jump), "{jump:?}");
+        playing.abort();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_plays_once_goes_back_to_the_last_key_frame_and_ends() {
+        let folder = folder("once");
+        // Nothing but the first is a key frame before the end.
+        let video = write(&folder.join("video"), container::Codec::Vp8, (0..20).map(picture));
+        let (_initiator, _receiver, deck, tracks) = connected(vec![video]).await;
+        let playing = tokio::spawn(deck.play(Repeat::Once));
+        let jump = ask(&tracks[0]).await;
+        assert!(number(&jump[0]) >= 5 && number(&jump[1]) == 0, "{} to {}", number(&jump[0]), number(&jump[1]));
+        assert!(is_soon_after(&jump), "{jump:?}");
+        for expected in 1..20 {
+            assert_eq!(number(&tracks[0].recv_frame().await.unwrap()), expected);
+        }
+        playing.await.unwrap().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_end_is_followed_by_the_beginning() {
+        let folder = folder("loop");
+        let video = write(&folder.join("video"), container::Codec::Vp8, (0..6).map(picture));
+        let (_initiator, _receiver, deck, tracks) = connected(vec![video]).await;
+        let playing = tokio::spawn(deck.play(Repeat::Loop));
+        for count in 0..15_u8 {
+            let frame = tracks[0].recv_frame().await.unwrap();
+            assert_eq!(number(&frame), count % 6);
+            assert_eq!(frame.timestamp, Duration::from_millis(100) * count.into(), "the viewer's clock goes on");
+        }
+        playing.abort();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! One track on its way to files: a file for each codec, whose first frame is one that a decoder can begin with.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ impl Recording {
             eprintln!("visavis: {name}: {error}");
         }
         let bytes = fs::metadata(&open.path).map_or(0, |data| data.len());
-        println!("{name}: {}{size}, {seconds:.1} s, {}", open.codec, amount(bytes));
+        say(&format!("{name}: {}{size}, {seconds:.1} s, {}", open.codec, amount(bytes)));
     }
 }
 
@@ -163,7 +163,7 @@ impl Open {
             container::Codec::Pcmu | container::Codec::Pcma => Kind::Wav,
         };
         let writer = Writer::new(file, kind, codec, dimensions)?;
-        println!("Recording {}", path.display());
+        say(&format!("Recording {}", path.display()));
         let (first, last, step) = (frame.timestamp, Duration::ZERO, Duration::ZERO);
         Ok(Self { path, writer, codec, dimensions, first, last, step })
     }
@@ -181,6 +181,11 @@ impl Open {
         }
         Ok(())
     }
+}
+
+/// Prints a line, if anybody still reads: a recording does not end because nobody does.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// For people: `1.2 MB`.

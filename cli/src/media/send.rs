@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
+use container::FrameRate;
 use tokio::task::JoinSet;
 use visavis::{Direction, Error, LocalTrack, MediaKind, PeerConnection, TransceiverOptions};
 
@@ -26,10 +27,10 @@ pub(crate) struct Programme {
 
 impl Programme {
     /// Looks through all files. The first video and the first sound play together, and so do the second ones.
-    fn open(paths: &[PathBuf], repeat: Repeat) -> Result<Self, String> {
+    fn open(paths: &[PathBuf], repeat: Repeat, frame_rate: FrameRate) -> Result<Self, String> {
         let mut clips = Vec::new();
         for path in paths {
-            clips.push(Arc::new(Clip::open(path)?));
+            clips.push(Arc::new(Clip::open(path, frame_rate)?));
         }
         let of = |kind| clips.iter().filter(move |clip| clip.kind() == kind).cloned();
         let (mut videos, mut sounds) = (of(MediaKind::Video), of(MediaKind::Audio));
@@ -56,8 +57,13 @@ struct Shared {
 }
 
 /// Serves the page until Ctrl-C.
-pub(crate) async fn run(site: Site, paths: Vec<PathBuf>, repeat: Repeat) -> Result<(), Box<dyn std::error::Error>> {
-    let programme = tokio::task::block_in_place(|| Programme::open(&paths, repeat))?;
+pub(crate) async fn run(
+    site: Site,
+    paths: Vec<PathBuf>,
+    repeat: Repeat,
+    frame_rate: FrameRate,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let programme = tokio::task::block_in_place(|| Programme::open(&paths, repeat, frame_rate))?;
     println!("To be played{}:", if repeat == Repeat::Loop { " in a loop" } else { "" });
     for clip in programme.streams.iter().flatten() {
         println!("  {}", clip.describe());

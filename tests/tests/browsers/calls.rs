@@ -1,6 +1,7 @@
 //! Media in the program's pages: the call of the demo page, files that are played, visitors that are recorded.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -279,7 +280,7 @@ in_both_browsers! {
 /// What ffprobe says of the only stream of a file.
 fn probe(path: &Path, entries: &str) -> String {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-count_frames", "-show_entries", &format!("stream={entries}"), "-of", "csv=p=0"])
+        .args(["-v", "error", "-count_frames", "-show_entries", entries, "-of", "csv=p=0"])
         .arg(path)
         .output()
         .expect("ffprobe is installed");
@@ -296,7 +297,7 @@ fn recording(directory: &Path, name: &str) -> PathBuf {
 }
 
 fn frame_count(path: &Path) -> u32 {
-    probe(path, "nb_read_frames").trim_end_matches(',').parse().unwrap()
+    probe(path, "stream=nb_read_frames").trim_end_matches(',').parse().unwrap()
 }
 
 in_both_browsers! {
@@ -313,7 +314,14 @@ in_both_browsers! {
             plays(client, "#preview").await;
             program.line_with("Recording").await;
             program.line_with("Recording").await;
-            tokio::time::sleep(Duration::from_secs(4)).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            // Pictures of another size go on in the same file.
+            let script = "const [width, height, done] = arguments;
+                const [track] = document.querySelector('#preview').srcObject.getVideoTracks();
+                track.applyConstraints({ width, height }).then(() => done(null), (error) => done(String(error)));";
+            let resized = client.execute_async(script, vec![json!(160), json!(120)]).await.unwrap();
+            assert_eq!(resized, Value::Null);
+            tokio::time::sleep(Duration::from_secs(3)).await;
             // At any moment, what is there can be played.
             let video = recording(&directory, &format!("visit-{visit}-video.ivf"));
             assert!(frame_count(&video) > 20, "{} frames", frame_count(&video));
@@ -338,8 +346,12 @@ in_both_browsers! {
                 assert!((4.0..30.0).contains(&seconds), "{seconds} s");
                 assert!(frame_count(&path) > 40, "{name}: {} frames", frame_count(&path));
             }
-            let kept = probe(&directory.join(format!("visit-{visit}-video.ivf")), "codec_name,width,height");
-            assert!(kept.starts_with("vp8,"), "{kept}");
+            let video = directory.join(format!("visit-{visit}-video.ivf"));
+            assert_eq!(probe(&video, "stream=codec_name"), "vp8");
+            let frames = probe(&video, "frame=width,height");
+            let sizes: BTreeSet<&str> = frames.lines().map(|line| line.trim_end_matches(',')).collect();
+            println!("{frames}");
+            assert!(sizes.contains("160,120") && sizes.len() > 1, "{sizes:?}");
         }
         assert!(soon(program.child.wait()).await.unwrap().success());
         element(client, "#problems li").await;
