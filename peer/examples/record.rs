@@ -26,18 +26,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", serde_json::to_string(&answer)?);
 
     let mut recordings = JoinSet::new();
-    while let Some(event) = events.next().await {
-        match event {
-            ConnectionEvent::Track(event) => {
+    loop {
+        match events.next().await {
+            Some(ConnectionEvent::Track(event)) => {
                 let name = format!("{}-{}", event.track.kind(), recordings.len() + 1);
                 let path = folder.join(name);
                 recordings.spawn(async move { record(&event.track, path).await.map_err(|error| error.to_string()) });
             }
-            ConnectionEvent::ConnectionStateChange(PeerConnectionState::Failed) => {
+            Some(ConnectionEvent::ConnectionStateChange(PeerConnectionState::Failed)) => {
                 return Err("no path was found".into());
             }
-            ConnectionEvent::ConnectionStateChange(PeerConnectionState::Closed) => break,
-            _ => {}
+            Some(ConnectionEvent::ConnectionStateChange(PeerConnectionState::Closed)) | None => break,
+            Some(_) => {}
         }
     }
     // Tracks end with their connection.

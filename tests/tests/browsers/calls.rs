@@ -289,10 +289,12 @@ fn probe(path: &Path, entries: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A recording in the folder, which ffmpeg decodes without a word.
+/// A recording in the folder, which ffmpeg decodes without a word. Where pictures do not come at a steady rate, as from
+/// a camera, ffmpeg is to be told: it takes a rate from the first ones, and its null output complains of pictures that
+/// are closer.
 fn recording(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
-    ffmpeg(&["-i", &path.to_string_lossy(), "-f", "null", "-"]);
+    ffmpeg(&["-i", &path.to_string_lossy(), "-fps_mode", "vfr", "-f", "null", "-"]);
     path
 }
 
@@ -350,8 +352,9 @@ in_both_browsers! {
             assert_eq!(probe(&video, "stream=codec_name"), "vp8");
             let frames = probe(&video, "frame=width,height");
             let sizes: BTreeSet<&str> = frames.lines().map(|line| line.trim_end_matches(',')).collect();
-            println!("{frames}");
-            assert!(sizes.contains("160,120") && sizes.len() > 1, "{sizes:?}");
+            // Firefox's fake camera has one size.
+            let is_resized = sizes.contains("160,120") && sizes.len() > 1;
+            assert!(if kind == Kind::Firefox { sizes.len() == 1 } else { is_resized }, "{sizes:?}");
         }
         assert!(soon(program.child.wait()).await.unwrap().success());
         element(client, "#problems li").await;
