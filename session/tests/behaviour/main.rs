@@ -14,3 +14,5 @@ mod media;
 mod negotiation;
 mod paths;
 mod restart;
+#[cfg(test)]
+mod stats;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A page with a camera, a microphone, and a connection that sends both.
-async fn page_with_camera(settings: &Settings) -> Page {
+pub(crate) async fn page_with_camera(settings: &Settings) -> Page {
     let page = Page::open(settings).await.unwrap();
     let tracks: Vec<Value> = page.call("capture", json!([{ "audio": true, "video": true }])).await.unwrap();
     assert_eq!(tracks.len(), 2);
@@ -45,7 +45,7 @@ async fn as_initiator(page: &Page, initiator: &Initiator) {
 }
 
 /// The tracks of a peer that sends sound and pictures.
-async fn tracks(peer: &PeerConnection) -> (RemoteTrack, RemoteTrack) {
+pub(crate) async fn tracks(peer: &PeerConnection) -> (RemoteTrack, RemoteTrack) {
     let one = soon(peer.accept_track()).await.unwrap();
     let other = soon(peer.accept_track()).await.unwrap();
     if one.kind() == MediaKind::Audio { (one, other) } else { (other, one) }
@@ -120,7 +120,7 @@ in_both_browsers! {
 }
 
 /// Sends back all that arrives, until it ends.
-async fn echo(from: RemoteTrack, to: LocalTrack) {
+pub(crate) async fn echo(from: RemoteTrack, to: LocalTrack) {
     loop {
         tokio::select! {
             frame = from.recv_frame() => {
@@ -229,7 +229,7 @@ in_both_browsers! {
 }
 
 /// The same description, but with one way to its author: through a relay.
-fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
+pub(crate) fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
     let mut sdp = String::new();
     let mut has_candidate = false;
     for line in description.sdp.split_inclusive("\r\n") {
@@ -244,7 +244,7 @@ fn through(relay: &Relay, description: SessionDescription) -> SessionDescription
 }
 
 /// The IPv4 address that a description names.
-fn address(description: &SessionDescription) -> std::net::SocketAddr {
+pub(crate) fn address(description: &SessionDescription) -> std::net::SocketAddr {
     let candidate =
         description.sdp.lines().find(|line| line.starts_with("a=candidate") && line.contains(isolation::IPV4));
     let words: Vec<&str> = candidate.expect("there is an IPv4 address").split(' ').collect();
@@ -252,7 +252,7 @@ fn address(description: &SessionDescription) -> std::net::SocketAddr {
 }
 
 /// Without any candidate: whoever hears this waits to be called.
-fn without_candidates(description: SessionDescription) -> SessionDescription {
+pub(crate) fn without_candidates(description: SessionDescription) -> SessionDescription {
     let lines = description.sdp.split_inclusive("\r\n").filter(|line| !line.starts_with("a=candidate"));
     SessionDescription { sdp: lines.collect(), ..description }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rtp::packet::Values;
+use rtp::packet::{FIXED_HEADER_LENGTH, Values};
 use rtp::receive::{self, Receiver};
 use rtp::rtcp::SenderInfo;
 
@@ -22,6 +22,10 @@ pub(super) struct Inbound {
     rtt: Option<Duration>,
     /// Counts full intra requests (RFC 5104, section 4.3.1.1).
     pub(super) fir_sequence: u8,
+    /// How many of these were sent.
+    pub(super) fir_count: u64,
+    /// Width and height, as the last key frame says.
+    pub(super) frame_size: Option<(u32, u32)>,
 }
 
 struct Stream {
@@ -34,11 +38,16 @@ struct Stream {
 
 impl Inbound {
     const fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
-        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0 }
+        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0, fir_count: 0, frame_size: None }
     }
 
     pub(super) fn receiver(&self) -> Option<&Receiver> {
         self.stream.as_ref().map(|stream| &stream.receiver)
+    }
+
+    /// The type and the codec of the last packet.
+    pub(super) fn codec(&self) -> Option<(u8, &Arc<Codec>)> {
+        self.stream.as_ref().map(|stream| (stream.payload_type, &stream.codec))
     }
 
     pub(super) fn receiver_mut(&mut self) -> Option<&mut Receiver> {
@@ -78,6 +87,9 @@ impl Inbound {
         let stream = self.stream.as_mut()?;
         let frame = stream.receiver.read(now)?;
         let first = *stream.first.get_or_insert(frame.extended_timestamp);
+        if frame.is_keyframe {
+            self.frame_size = stream.codec.frame_size(&frame.data).or(self.frame_size);
+        }
         Some(ReceivedFrame {
             data: frame.data,
             timestamp: ticks(frame.extended_timestamp.saturating_sub(first), stream.codec.clock_rate),
@@ -214,6 +226,9 @@ impl Engine {
         };
         if taken.is_none() {
             self.stats.unknown_dropped += 1;
+        } else if let Some(receiver) = section.stream_mut(place.stream).and_then(Inbound::receiver_mut) {
+            let padding = usize::from(packet.padding);
+            receiver.count_header_bytes(packet.header_len.saturating_sub(FIXED_HEADER_LENGTH) + padding);
         }
         section.tell_readable(&mut self.told);
     }

@@ -8,6 +8,7 @@ mod bandwidth;
 mod inbound;
 mod outbound;
 mod rtcp;
+mod stats;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use bandwidth::Bandwidth;
 use inbound::Inbound;
 use outbound::Outbound;
 use rtcp::Reports;
+pub use stats::{InboundStats, OutboundStats};
 
 /// Bounds and defaults of media.
 #[derive(Clone, Debug)]
@@ -236,7 +238,13 @@ impl Engine {
         }
         let no_layer = || FrameError::NoLayer { rid: frame.rid.clone() };
         let stream = section.outbound.iter_mut().find(|stream| stream.rid == frame.rid).ok_or_else(no_layer)?;
-        stream.send_frame(now, frame)
+        stream.send_frame(now, frame)?;
+        if frame.is_key_frame {
+            let mut types = section.parameters.send.iter().flat_map(|send| &send.types);
+            let sent = types.find(|one| one.number == stream.payload_type);
+            stream.frame_size = sent.and_then(|one| one.codec.frame_size(&frame.data)).or(stream.frame_size);
+        }
+        Ok(())
     }
 
     pub(crate) fn set_door(&mut self, id: TransceiverId, door: Door) {
