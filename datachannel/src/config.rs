@@ -57,6 +57,8 @@ pub struct Stats {
     pub opened: u64,
     /// Channels that the peer opened.
     pub accepted: u64,
+    /// Channels that have been open, made by either side.
+    pub ever_open: u64,
     /// Channels that are closed.
     pub closed: u64,
     /// Streams reset because what came on them could not become a channel: wrong parity, too many, malformed.

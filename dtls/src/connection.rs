@@ -488,6 +488,15 @@ pub enum Version {
     Dtls1_2,
 }
 
+impl Version {
+    /// The number on the wire (RFC 6347, section 4.1).
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Dtls1_2 => 0xfefd,
+        }
+    }
+}
+
 /// The most bytes that [`Connection::seal`] adds to its content, in any cipher suite: header, explicit nonce and tag
 /// with AES-GCM.
 pub const MAX_OVERHEAD: usize = RecordHeader::SIZE + 8 + 16;

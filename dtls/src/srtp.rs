@@ -26,6 +26,16 @@ impl SrtpProfile {
         }
     }
 
+    /// The name in IANA's registry of DTLS-SRTP protection profiles.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aes128CmSha1_80 => "SRTP_AES128_CM_HMAC_SHA1_80",
+            Self::Aes128CmSha1_32 => "SRTP_AES128_CM_HMAC_SHA1_32",
+            Self::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
+        }
+    }
+
     /// The profile with this number on the wire.
     pub fn from_id(id: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.id() == id)

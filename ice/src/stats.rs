@@ -37,6 +37,8 @@ pub struct Totals {
     pub event_overflows: u64,
     /// Candidates not taken because of a bound in `Config`.
     pub candidates_refused: u64,
+    /// How often a pair was selected, the first time included.
+    pub selections: u64,
 }
 
 /// Why a datagram changed nothing.
@@ -77,8 +79,16 @@ pub struct PairStats {
     pub priority: u64,
     /// The smoothed round-trip time, once measured.
     pub rtt: Option<Duration>,
-    /// Checks sent over it, retransmissions included.
+    /// The round-trip time that was measured last.
+    pub last_rtt: Option<Duration>,
+    /// The sum of all that were measured.
+    pub total_rtt: Duration,
+    /// Checks sent over it, retransmissions and consent checks included.
     pub requests_sent: u64,
+    /// Retransmissions among them.
+    pub requests_repeated: u64,
+    /// Consent checks among them (RFC 7675).
+    pub consents_sent: u64,
     /// Authentic checks of the peer received over it.
     pub requests_received: u64,
     /// Answers sent.

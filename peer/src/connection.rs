@@ -23,7 +23,7 @@ use crate::description::{
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::events::{ConnectionEvent, ConnectionEventKind, Events, Listener};
-use crate::stats::Stats;
+use crate::stats::{Stats, StatsReport};
 use crate::sync::lock;
 
 /// How many calls may wait for the driver; further ones wait for a place.
@@ -235,7 +235,36 @@ impl PeerConnection {
         channels.into_iter().map(|channel| DataChannel { channel, handle: self.handle.clone() }).collect()
     }
 
-    /// What was counted and measured.
+    /// Statistics in the shape of the W3C (`getStats`), which serde turns into the JSON of a browser's report. They are
+    /// put together when asked for.
+    ///
+    /// ```
+    /// # use visavis::{Config, Initiator, PeerConnection, Receiver, Error};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = || Config { include_loopback: true, ..Config::default() };
+    /// # let (initiator, receiver) = (Initiator::new(config())?, Receiver::new(config())?);
+    /// # let answer = receiver.process_offer(initiator.create_data_channel_offer("numbers").await?).await?;
+    /// # initiator.process_answer(answer).await?;
+    /// # let connection: &PeerConnection = initiator.peer_connection();
+    /// # connection.connected().await?;
+    /// let report = connection.stats_report().await?;
+    /// let pair = report.selected_candidate_pair().expect("the connection is made");
+    /// println!("{} bytes sent, {:?} s there and back", pair.bytes_sent, pair.current_round_trip_time);
+    /// println!("{}", serde_json::to_string_pretty(&report)?); // {"peer-connection": {"type": "peer-connection", …
+    /// # assert!(pair.bytes_sent > 0 && pair.current_round_trip_time.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    pub async fn stats_report(&self) -> Result<StatsReport, Error> {
+        self.call(|driver, now| driver.stats_report(now)).await
+    }
+
+    /// What was counted and measured of the machine's part: sockets, drops, protocols.
     ///
     /// # Errors
     ///

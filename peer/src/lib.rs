@@ -90,7 +90,11 @@ pub use events::{
 pub use initiator::Initiator;
 pub use message::Message;
 pub use receiver::Receiver;
-pub use stats::{SocketCounters, SocketStats, Stats};
+pub use stats::{
+    CandidatePairStats, CandidateStats, CertificateStats, CodecStats, DataChannelStats, InboundRtpStats,
+    OutboundRtpStats, PeerConnectionStats, RemoteInboundRtpStats, RemoteOutboundRtpStats, SocketCounters, SocketStats,
+    Stats, StatsEntry, StatsReport, TransportStats,
+};
 pub use track::{LocalTrack, RemoteTrack};
 
 pub use session;

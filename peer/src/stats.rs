@@ -1,6 +1,23 @@
-//! What was counted and measured.
+//! What was counted and measured: of the machine, and in the terms of the W3C.
+
+mod candidates;
+mod channels;
+mod collect;
+mod entry;
+mod ids;
+mod report;
+mod streams;
+mod transport;
 
 use std::net::SocketAddr;
+
+pub use candidates::{CandidatePairStats, CandidateStats};
+pub use channels::{DataChannelStats, PeerConnectionStats};
+pub(crate) use collect::collect;
+pub use entry::StatsEntry;
+pub use report::StatsReport;
+pub use streams::{CodecStats, InboundRtpStats, OutboundRtpStats, RemoteInboundRtpStats, RemoteOutboundRtpStats};
+pub use transport::{CertificateStats, TransportStats};
 
 /// What a connection counted and measured: [`crate::PeerConnection::stats`].
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::connection::{Handle, Shared};
 use crate::driver::Driver;
 use crate::error::Error;
+use crate::stats::StatsReport;
 use crate::sync::{Wakers, lock};
 
 /// What a transceiver sends: whole encoded frames, that come from an encoder, a file or another peer.
@@ -201,6 +202,18 @@ impl LocalTrack {
     /// What the path carries, in bits per second, to be watched: encoders and layers are to stay below it.
     pub fn watch_bandwidth(&self) -> watch::Receiver<u64> {
         self.handle.shared.bandwidth.subscribe()
+    }
+}
+
+impl LocalTrack {
+    /// Statistics of the streams that carry the track, and of all that these refer to (`RTCRtpSender.getStats`).
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    pub async fn stats_report(&self) -> Result<StatsReport, Error> {
+        let report = self.handle.shared.call(|driver, now| driver.stats_report(now)).await?;
+        Ok(report.of_sender(self.inner.transceiver))
     }
 }
 
@@ -399,6 +412,18 @@ impl RemoteTrack {
     /// How many frames or packets gave way because nobody took them in time.
     pub fn missed(&self) -> u64 {
         lock(&self.inner.inbox).missed
+    }
+}
+
+impl RemoteTrack {
+    /// Statistics of the streams that carry the track, and of all that these refer to (`RTCRtpReceiver.getStats`).
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    pub async fn stats_report(&self) -> Result<StatsReport, Error> {
+        let report = self.shared.call(|driver, now| driver.stats_report(now)).await?;
+        Ok(report.of_receiver(self.inner.transceiver))
     }
 }
 

@@ -15,6 +15,12 @@ impl NtpTime {
             .plus(Duration::from_nanos(since_epoch.subsec_nanos() as u64))
     }
 
+    /// How long after the Unix epoch it is. NTP's seconds wrap in 2036, so what seems to be before 1970 is after that.
+    pub const fn since_unix_epoch(self) -> Duration {
+        let seconds = (self.0 >> 32).wrapping_sub(Self::UNIX_EPOCH) & 0xffff_ffff;
+        Duration::new(seconds, (((self.0 & 0xffff_ffff) * 1_000_000_000) >> 32) as u32)
+    }
+
     /// The moment so much later.
     #[must_use]
     pub const fn plus(self, duration: Duration) -> Self {
@@ -41,6 +47,14 @@ pub const fn duration_from_compact(units: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_comes_back_from_ntp() {
+        for since in [0, 1_500_000_000, 2_085_978_495, 2_085_978_496, 4_000_000_000].map(Duration::from_secs) {
+            let since = since + Duration::from_millis(250);
+            assert_eq!(NtpTime::from_unix(since).since_unix_epoch(), since);
+        }
+    }
 
     #[test]
     fn the_unix_epoch_is_where_ntp_has_it() {

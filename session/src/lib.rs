@@ -80,6 +80,7 @@ mod negotiation;
 mod session;
 mod state;
 mod stats;
+mod traffic;
 mod transport;
 
 pub use config::{BundlePolicy, Config};
@@ -87,12 +88,13 @@ pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
 pub use event::{Ended, Event};
 pub use media::{
-    Codec, Door, Encoding, Frame, FrameError, MediaConfig, MediaKind, MediaStats, ReceivedFrame, ReceivedPacket,
-    ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
+    Codec, Door, Encoding, Frame, FrameError, InboundStats, MediaConfig, MediaKind, MediaStats, OutboundStats,
+    ReceivedFrame, ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
 };
 pub use negotiation::OfferOptions;
 pub use session::Session;
 pub use state::{ConnectionState, DtlsState, SctpState, SignalingState};
-pub use stats::{Stats, TransportStats};
+pub use stats::{PairReport, Report, SecurityReport, Stats, TransportStats};
+pub use traffic::PathStats;
 
 pub use {datachannel, dtls, ice, rtp, sdp};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ice::Route;
 
 use crate::demux::Protocol;
+use crate::traffic::Traffic;
 use crate::{Config, DtlsState, TransportStats};
 
 /// What both descriptions together say about DTLS.
@@ -50,6 +51,7 @@ pub(crate) struct Transport {
     settings: Settings,
     seed: [u8; 32],
     stats: TransportStats,
+    pub(crate) traffic: Traffic,
 }
 
 /// What DTLS needs of the configuration once it starts.
@@ -92,6 +94,7 @@ impl Transport {
             },
             seed: dtls_seed,
             stats: TransportStats::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -144,6 +147,11 @@ impl Transport {
         }
     }
 
+    /// The certificate of this side, in DER.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        self.settings.identity.certificate_der()
+    }
+
     pub(crate) fn stats(&self) -> TransportStats {
         self.stats
     }
@@ -161,15 +169,25 @@ impl Transport {
         self.stats.datagrams_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
         let route = Route { local, remote };
+        let length = datagram.len();
         match Protocol::of(datagram) {
             Protocol::Stun => self.ice.handle_datagram(now, local, remote, datagram),
             Protocol::Dtls | Protocol::Rtp | Protocol::Rtcp if !self.ice.is_valid(route) => {
                 self.stats.unchecked_dropped += 1;
                 tracing::debug!(%remote, "dropped what came from an address without a passed check");
             }
-            Protocol::Dtls => self.handle_dtls(now, datagram, on_plaintext),
-            Protocol::Rtp => return Some(MediaProtocol::Rtp),
-            Protocol::Rtcp => return Some(MediaProtocol::Rtcp),
+            Protocol::Dtls => {
+                self.traffic.receive(now, route, length);
+                self.handle_dtls(now, datagram, on_plaintext);
+            }
+            Protocol::Rtp => {
+                self.traffic.receive(now, route, length);
+                return Some(MediaProtocol::Rtp);
+            }
+            Protocol::Rtcp => {
+                self.traffic.receive(now, route, length);
+                return Some(MediaProtocol::Rtcp);
+            }
             Protocol::Zrtp | Protocol::TurnChannel | Protocol::Quic | Protocol::Unknown => {
                 self.stats.unknown_dropped += 1;
             }
@@ -273,26 +291,31 @@ impl Transport {
         append: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> Option<Route> {
         let before = buf.len();
-        let route = match &mut self.secure {
+        let (route, is_check) = match &mut self.secure {
             Secure::Ended { connection, .. } => {
                 // Nothing but last words, along the path that was in use.
                 let route = self.ice.route()?;
-                connection.as_mut().is_some_and(|connection| connection.poll_transmit(now, buf)).then_some(route)?
+                let has_more = connection.as_mut().is_some_and(|connection| connection.poll_transmit(now, buf));
+                has_more.then_some((route, false))?
             }
-            Secure::Waiting { .. } => self.ice.poll_transmit(now, buf)?,
+            Secure::Waiting { .. } => (self.ice.poll_transmit(now, buf)?, true),
             Secure::Running { connection, .. } => match self.ice.poll_transmit(now, buf) {
-                Some(route) => route,
+                Some(route) => (route, true),
                 None => {
                     let route = self.ice.route()?;
                     let has_more = connection.poll_transmit(now, buf)
                         || (connection.is_connected() && append_media(buf))
                         || connection.seal(buf, append);
-                    has_more.then_some(route)?
+                    has_more.then_some((route, false))?
                 }
             },
         };
+        let length = buf.len() - before;
         self.stats.datagrams_sent += 1;
-        self.stats.bytes_sent += (buf.len() - before) as u64;
+        self.stats.bytes_sent += length as u64;
+        if !is_check {
+            self.traffic.send(now, route, length);
+        }
         Some(route)
     }
 

@@ -310,6 +310,10 @@ const peer = {
     const report = await peer.connection.getStats();
     return [...report.values()].filter((one) => one.type === type && one.kind === kind);
   },
+  // All statistics, by their names.
+  async report() {
+    return Object.fromEntries(await peer.connection.getStats());
+  },
 
   async connectionState(wanted) {
     while (peer.connection.connectionState !== wanted) await event(peer.connection, "connectionstatechange");

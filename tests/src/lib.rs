@@ -11,8 +11,7 @@ pub mod isolation;
 #[cfg(feature = "interop")]
 pub mod page;
 pub mod pattern;
-#[cfg(feature = "interop")]
-pub mod relay;
+pub mod statistics;
 
 /// What a test helper fails with: anything that can be printed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

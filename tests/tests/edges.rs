@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// What each folder's crate depends on within the workspace, development dependencies aside.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("wire", &[]),
     ("stun", &["wire"]),
     ("ice", &["stun", "wire"]),
@@ -26,14 +26,15 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("session", &["datachannel", "dtls", "ice", "rtp", "sctp", "sdp", "srtp", "stun"]),
     ("peer", &["session"]),
     ("cli", &["peer"]),
+    ("relay", &[]),
     ("sim", &[]),
 ];
 
 /// Crates that do input and output, and who may know them.
 const OUTSIDE: [(&str, &[&str]); 5] = [
-    ("tokio", &["peer", "cli", "tests"]),
-    ("socket2", &["peer", "cli"]),
-    ("quinn-udp", &["peer", "cli"]),
+    ("tokio", &["peer", "cli", "relay", "tests"]),
+    ("socket2", &["peer", "cli", "relay"]),
+    ("quinn-udp", &["peer", "cli", "relay"]),
     ("if-addrs", &["peer", "cli"]),
     ("axum", &["cli", "tests"]),
 ];

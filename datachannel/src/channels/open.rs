@@ -115,6 +115,7 @@ impl Channels {
             && channel.state == State::Connecting
         {
             channel.state = State::Open;
+            self.stats.ever_open += 1;
             debug!(%id, "open");
             self.events.push_back(Event::Opened(id));
         }
@@ -155,6 +156,7 @@ impl Channels {
         self.streams.assign(stream, id);
         self.peer_names += names;
         self.stats.accepted += 1;
+        self.stats.ever_open += 1;
         self.events.push_back(Event::Incoming(id));
         self.push_pending(now, id, Outgoing::Accept);
     }

@@ -160,6 +160,7 @@ impl Agent {
             match check.timer.handle_timeout(now) {
                 Action::Send => {
                     check.last_sent = now;
+                    pair.counters.requests_repeated += 1;
                     due.push(pair.route);
                 }
                 Action::Failed => failed.push(pair.route),

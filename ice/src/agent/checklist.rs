@@ -43,7 +43,10 @@ pub(super) struct Pair {
     pub(super) heard: Option<Instant>,
     /// Consent expired: these credentials are of no more use here (RFC 7675, section 5.1).
     pub(super) has_lost_consent: bool,
+    /// Smoothed.
     pub(super) rtt: Option<Duration>,
+    pub(super) last_rtt: Option<Duration>,
+    pub(super) total_rtt: Duration,
     pub(super) counters: Counters,
 }
 
@@ -51,6 +54,8 @@ pub(super) struct Pair {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) requests_sent: u64,
+    pub(super) requests_repeated: u64,
+    pub(super) consents_sent: u64,
     pub(super) requests_received: u64,
     pub(super) responses_sent: u64,
     pub(super) responses_received: u64,
@@ -85,6 +90,8 @@ impl Pair {
             heard: None,
             has_lost_consent: false,
             rtt: None,
+            last_rtt: None,
+            total_rtt: Duration::ZERO,
             counters: Counters::default(),
         };
         pair.rank(role);
@@ -118,7 +125,11 @@ impl Pair {
             is_nominated: self.is_nominated,
             priority: self.priority,
             rtt: self.rtt,
+            last_rtt: self.last_rtt,
+            total_rtt: self.total_rtt,
             requests_sent: self.counters.requests_sent,
+            requests_repeated: self.counters.requests_repeated,
+            consents_sent: self.counters.consents_sent,
             requests_received: self.counters.requests_received,
             responses_sent: self.counters.responses_sent,
             responses_received: self.counters.responses_received,
@@ -144,6 +155,8 @@ impl Pair {
 
     /// Takes a round trip into account, smoothed as by RFC 6298.
     pub(super) fn measure(&mut self, sample: Duration) {
+        self.last_rtt = Some(sample);
+        self.total_rtt = self.total_rtt.saturating_add(sample);
         self.rtt = Some(match self.rtt {
             None => sample,
             Some(rtt) => (rtt * 7 + sample) / 8,

@@ -46,6 +46,7 @@ impl Agent {
         }
         if let Some(pair) = self.generation_mut(number).and_then(|generation| generation.pairs.get_mut(route)) {
             pair.expect_consent(id, now);
+            pair.counters.consents_sent += 1;
         }
         self.push_outgoing(Outgoing::Check(Check {
             route,

@@ -46,6 +46,11 @@ impl Locals {
         self.hosts.iter().find(|host| host.address == address)
     }
 
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        let hosts = self.hosts.iter().map(|host| &host.candidate);
+        hosts.chain(self.reflexive.iter().map(|each| &each.candidate))
+    }
+
     /// Priority and foundation of a host candidate.
     pub(super) fn host_parts(&self, address: SocketAddr) -> Option<(u32, String)> {
         self.host(address).map(|host| (host.candidate.priority, host.candidate.foundation.clone()))

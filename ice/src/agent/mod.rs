@@ -229,6 +229,28 @@ impl Agent {
         generation.selected.and_then(|route| self.candidates_of(generation, route))
     }
 
+    /// The candidates of a pair of [`stats`](Self::stats): local, then remote.
+    #[must_use]
+    pub fn pair(&self, route: Route) -> Option<(Candidate, Candidate)> {
+        self.candidates_of(&self.current, route.without_scope())
+    }
+
+    /// The candidates of this side, reflexive ones too.
+    pub fn local_candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.locals.candidates()
+    }
+
+    /// The candidates of the other side whose addresses are known.
+    pub fn remote_candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.current.candidates.iter().map(|remote| &remote.candidate)
+    }
+
+    /// The user name fragment of the other side, once it has told.
+    #[must_use]
+    pub fn remote_ufrag(&self) -> Option<&str> {
+        self.current.remote.as_ref().map(|remote| remote.credentials.ufrag.as_str())
+    }
+
     /// What was done so far. Collects, so not for every datagram.
     #[must_use]
     pub fn stats(&self) -> Stats {

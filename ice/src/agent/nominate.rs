@@ -95,6 +95,7 @@ impl Agent {
         }
         debug!(?route, "selected");
         self.current.selected = Some(route);
+        self.totals.selections += 1;
         self.current.was_connected = true;
         self.end_previous(now);
         // The other checks have served their purpose (RFC 8445, section 8.1.2); answers under way still count.

@@ -86,6 +86,11 @@ fn statistics_tell_what_happened() {
         assert!(ours_pair.is_selected && ours_pair.is_nominated && ours_pair.state == PairState::Succeeded);
         assert_eq!(ours_pair.rtt, Some(Duration::from_millis(20)));
         assert_eq!(ours_pair.requests_sent, theirs.totals.checks_received);
+        let answers = u32::try_from(ours_pair.responses_received).expect("few");
+        assert_eq!(ours_pair.total_rtt, answers * Duration::from_millis(20));
+        assert_eq!((ours_pair.last_rtt, ours_pair.requests_repeated), (ours_pair.rtt, 0));
+        assert!((1..ours_pair.requests_sent).contains(&ours_pair.consents_sent), "{ours_pair:?}");
+        assert_eq!(ours.totals.selections, 1);
         assert_eq!(ours_pair.responses_sent, theirs_pair.responses_received);
         assert_eq!(ours.totals.bytes_sent, theirs.totals.bytes_received);
         assert_eq!(ours.totals.datagrams_sent, theirs.totals.datagrams_received);

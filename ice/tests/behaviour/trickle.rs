@@ -209,6 +209,8 @@ fn what_never_answers_fails_after_all_retransmissions() {
     assert_eq!(sent.len(), 7);
     assert!(sent.iter().all(|again| again.id == sent[0].id && again.bytes == sent[0].bytes));
     assert_eq!(script.agent.state(), ConnectionState::Failed);
+    let pair = script.agent.stats().pairs[0];
+    assert_eq!((pair.requests_sent, pair.requests_repeated, pair.consents_sent), (7, 6, 0));
 }
 
 #[test]

@@ -17,6 +17,13 @@ pub(super) struct Tracks {
     remote: HashMap<TransceiverId, Arc<Remote>>,
 }
 
+impl Tracks {
+    /// The name of the track that a transceiver receives.
+    pub(super) fn remote_name(&self, transceiver: TransceiverId) -> Option<String> {
+        self.remote.get(&transceiver).map(|track| track.id.clone())
+    }
+}
+
 impl Driver {
     /// Sends a track of this name.
     pub(crate) fn add_track(

@@ -34,7 +34,7 @@ use crate::connection::{Command, Ended, Handle, Shared};
 use crate::description::{CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, SessionDescription};
 use crate::error::Error;
 use crate::events::ConnectionEvent;
-use crate::stats::Stats;
+use crate::stats::{Stats, StatsReport};
 
 /// How many commands one turn obeys before the network has its turn.
 const COMMANDS_PER_TURN: usize = 16;
@@ -315,6 +315,11 @@ impl Driver {
     pub(crate) fn stats(&self) -> Stats {
         let off_link_answers = self.mdns.off_link_answers();
         Stats { session: self.session.stats(), sockets: self.sockets.stats(), off_link_answers }
+    }
+
+    pub(crate) fn stats_report(&self, now: Instant) -> StatsReport {
+        let track = |transceiver| self.tracks.remote_name(transceiver);
+        crate::stats::collect(now, &self.session.report(now), track)
     }
 
     /// Ready when there is something to do.

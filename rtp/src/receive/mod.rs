@@ -49,4 +49,4 @@ mod tests;
 pub use config::Config;
 pub use frame::Frame;
 pub use receiver::{Feedback, Receiver};
-pub use stats::Stats;
+pub use stats::{RemoteStats, Stats};

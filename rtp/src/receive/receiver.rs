@@ -10,7 +10,7 @@ use super::missing::{Missing, earlier};
 use super::reception::Reception;
 use super::request::Request;
 use super::stats::Freezes;
-use super::{Config, Frame, Stats};
+use super::{Config, Frame, RemoteStats, Stats};
 use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::{Header, NtpTime, SequenceNumber};
 use std::collections::VecDeque;
@@ -44,7 +44,7 @@ pub enum Feedback<'a> {
 /// - time: [`handle_timeout`](Self::handle_timeout), [`poll_timeout`](Self::poll_timeout)
 /// - what the sender is told: [`poll_feedback`](Self::poll_feedback), [`set_rtt`](Self::set_rtt)
 /// - reports: [`handle_sender_report`](Self::handle_sender_report), [`report`](Self::report),
-///   [`report_rtx`](Self::report_rtx), [`stats`](Self::stats)
+///   [`report_rtx`](Self::report_rtx), [`stats`](Self::stats), [`remote_stats`](Self::remote_stats)
 #[derive(Debug)]
 pub struct Receiver {
     config: Config,
@@ -233,6 +233,11 @@ impl Receiver {
     /// What has been received so far.
     pub fn stats(&self) -> Stats {
         Stats { packets_lost: self.reception.lost(), jitter: self.reception.jitter(), ..self.stats }
+    }
+
+    /// What the sender's reports say, once there was one.
+    pub fn remote_stats(&self) -> Option<RemoteStats> {
+        self.reception.remote_stats()
     }
 
     /// When to ask for a key frame; not while there is no room for it.

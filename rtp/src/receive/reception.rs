@@ -1,3 +1,4 @@
+use super::RemoteStats;
 use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::{NtpTime, SequenceNumber, compact_duration};
 use std::time::Instant;
@@ -85,6 +86,7 @@ pub(super) struct Reception {
     /// In 16ths of a tick.
     jitter: u64,
     sender_report: Option<Heard>,
+    sender_reports: u64,
 }
 
 impl Reception {
@@ -100,6 +102,7 @@ impl Reception {
             transit: None,
             jitter: 0,
             sender_report: None,
+            sender_reports: 0,
         }
     }
 
@@ -197,6 +200,7 @@ impl Reception {
     }
 
     pub(super) const fn handle_sender_report(&mut self, now: Instant, info: &SenderInfo) {
+        self.sender_reports += 1;
         self.sender_report = Some(Heard { info: *info, at: now, is_current: true });
     }
 
@@ -210,6 +214,12 @@ impl Reception {
         let ticks = i64::from(timestamp.wrapping_sub(info.rtp_timestamp).cast_signed());
         let offset = (ticks << 32) / i64::from(self.clock_rate);
         Some(NtpTime(info.ntp.0.wrapping_add_signed(offset)))
+    }
+
+    /// What the sender's reports say, once there was one.
+    pub(super) fn remote_stats(&self) -> Option<RemoteStats> {
+        let Heard { info, at, .. } = self.sender_report?;
+        Some(RemoteStats { reports_received: self.sender_reports, info, received: at })
     }
 
     /// The block for a report that is sent now; the next one tells of what came in between.

@@ -1,3 +1,4 @@
+use crate::rtcp::SenderInfo;
 use std::time::{Duration, Instant};
 
 /// What has been received, as the `inbound-rtp` statistics of the W3C have it. Counters never go back.
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Stats {
     /// Packets, those sent again and duplicates too.
     pub packets_received: u64,
-    /// Their payloads in bytes, without padding.
+    /// Their payloads in bytes, without padding; the first number of what was sent again is part of it.
     pub bytes_received: u64,
     /// Their headers and padding in bytes, as far as they were told of.
     pub header_bytes_received: u64,
@@ -53,6 +54,17 @@ pub struct Stats {
     pub restarts: u64,
     /// When the last packet came.
     pub last_packet_received: Option<Instant>,
+}
+
+/// What the sender's reports say, in the terms of the W3C's `remote-outbound-rtp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteStats {
+    /// Reports about this stream that came.
+    pub reports_received: u64,
+    /// What the last of them says.
+    pub info: SenderInfo,
+    /// When that came.
+    pub received: Instant,
 }
 
 /// Watches for video standing still, as the W3C's `freezeCount` has it.

@@ -54,7 +54,7 @@ impl Sender {
         }
         let first = self.first?;
         let round_trip_time = round_trip(ntp_now, block);
-        self.remote.report(block, first, self.config.clock_rate, round_trip_time);
+        self.remote.report(now, block, first, self.config.clock_rate, round_trip_time);
         round_trip_time
     }
 

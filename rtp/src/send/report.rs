@@ -53,12 +53,14 @@ impl RemoteStats {
     /// Takes in a report about the stream that began with `first`.
     pub(crate) fn report(
         &mut self,
+        now: Instant,
         block: &ReportBlock,
         first: SequenceNumber,
         clock_rate: u32,
         round_trip_time: Option<Duration>,
     ) {
         self.reports_received += 1;
+        self.last_report = Some(now);
         self.packets_lost = i64::from(block.cumulative_lost);
         let expected = i64::from(block.extended_highest_sequence) - i64::from(first.0) + 1;
         self.packets_received = u64::try_from(expected - self.packets_lost).unwrap_or(0);

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Counters of a stream, its retransmissions included, in the terms of the W3C's `outbound-rtp`; see
 /// [`Sender::stats`](super::Sender::stats).
@@ -62,6 +62,8 @@ pub struct Stats {
 pub struct RemoteStats {
     /// Reports about this stream that came.
     pub reports_received: u64,
+    /// When the last of them came.
+    pub last_report: Option<Instant>,
     /// Packets that arrived there, as far as it counts them.
     pub packets_received: u64,
     /// Packets that did not; negative where duplicates outnumber losses.

@@ -10,7 +10,7 @@ mod transceiver;
 pub use codec::{Codec, MediaKind};
 pub(crate) use codec::{Numbers, PayloadType};
 pub use dtmf::{ToneError, ToneEvent};
-pub use engine::{Door, MediaConfig, MediaStats};
+pub use engine::{Door, InboundStats, MediaConfig, MediaStats, OutboundStats};
 pub(crate) use engine::{Engine, Told};
 pub use frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
 pub(crate) use section::{ExtensionNumbers, LocalMedia, RemoteMedia};

@@ -3,6 +3,7 @@
 mod channels;
 mod ending;
 mod media;
+mod report;
 mod signaling;
 
 use std::collections::VecDeque;
@@ -36,7 +37,7 @@ use crate::{Config, ConnectionState, DtlsState, Ended, Error, Event, IceCandidat
 /// - The network and the clock: [`handle_datagram`](Self::handle_datagram),
 ///   [`handle_timeout`](Self::handle_timeout), [`poll_transmit`](Self::poll_transmit),
 ///   [`poll_timeout`](Self::poll_timeout).
-/// - What happened: [`poll_event`](Self::poll_event).
+/// - What happened: [`poll_event`](Self::poll_event). What is known: [`report`](Self::report), [`stats`](Self::stats).
 pub struct Session {
     negotiation: Negotiation,
     transport: Transport,

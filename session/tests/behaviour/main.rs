@@ -19,4 +19,6 @@ mod restart;
 #[cfg(test)]
 mod sound;
 #[cfg(test)]
+mod stats;
+#[cfg(test)]
 mod unequal;

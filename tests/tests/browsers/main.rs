@@ -19,6 +19,7 @@ mod messages;
 mod negotiation;
 mod restart;
 mod roles;
+mod stats;
 
 /// Makes `name::chromium` and `name::firefox` of an `async fn name(kind: Kind)`, each in a namespace of its own.
 macro_rules! in_both_browsers {

@@ -2,6 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
+use relay::{Path, Relay};
 use serde_json::{Value, json};
 use visavis::session::rtp::payload::vp8;
 use visavis::session::sdp::Direction;
@@ -14,7 +15,6 @@ use visavis_tests::{
     browser::{Kind, Settings},
     isolation,
     page::Page,
-    relay::{Path, Relay},
 };
 
 use crate::{
@@ -236,7 +236,7 @@ pub(crate) fn through(relay: &Relay, description: SessionDescription) -> Session
         if !line.starts_with("a=candidate") {
             sdp.push_str(line);
         } else if !std::mem::replace(&mut has_candidate, true) {
-            let (ip, port) = (relay.address.ip(), relay.address.port());
+            let (ip, port) = (relay.address().ip(), relay.address().port());
             sdp.push_str(&format!("a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\n"));
         }
     }
@@ -272,8 +272,8 @@ in_both_browsers! {
         let video = peer.add_track(MediaKind::Video, "echo-video", &["echo"]).await.unwrap();
         let offer: SessionDescription = page.call("offer", json!([false])).await.unwrap();
         let answer = receiver.process_offer(without_candidates(offer)).await.unwrap();
-        let path = Path { loss: 5.0, jitter: Duration::from_millis(30) };
-        let relay = Relay::start(address(&answer), path, 7).await.unwrap();
+        let path = Path { loss: 0.05, jitter: Duration::from_millis(30), ..Path::default() };
+        let relay = Relay::start(address(&answer), path, 7).unwrap();
         let _: bool = page.call("accept", json!([through(&relay, answer)])).await.unwrap();
         let (from_audio, from_video) = tracks(peer).await;
         let tasks = [tokio::spawn(echo(from_audio, audio)), tokio::spawn(echo(from_video, video))];

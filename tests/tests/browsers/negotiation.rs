@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relay::{Path, Relay};
 use serde_json::{Value, json};
 use visavis::session::rtp::payload::telephone_event;
 use visavis::{
@@ -12,7 +13,6 @@ use visavis_tests::{
     browser::{Kind, Settings},
     isolation,
     page::Page,
-    relay::{Path, Relay},
 };
 
 use crate::{
@@ -46,7 +46,8 @@ async fn redundancy_goes_both_ways_on_a_bad_path() {
     let offer: SessionDescription = page.call("offer", json!([false])).await.unwrap();
     assert!(offer.sdp.contains("m=audio ") && offer.sdp.contains(" red/48000/2"));
     let answer = receiver.process_offer(without_candidates(offer)).await.unwrap();
-    let relay = Relay::start(address(&answer), Path { loss: 15.0, jitter: Duration::from_millis(5) }, 3).await.unwrap();
+    let path = Path { loss: 0.15, jitter: Duration::from_millis(5), ..Path::default() };
+    let relay = Relay::start(address(&answer), path, 3).unwrap();
     let _: bool = page.call("accept", json!([through(&relay, answer)])).await.unwrap();
     let received = soon(peer.accept_track()).await.unwrap();
     let heard = frames(&received, 300).await;

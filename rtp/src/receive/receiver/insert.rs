@@ -40,17 +40,24 @@ impl Receiver {
         if let Some(rtx) = &mut self.rtx {
             rtx.receive(now, header.sequence, header.timestamp);
         }
-        let Ok(Some((sequence, payload))) = rtx::decode(payload) else { return };
-        self.handle_recovered(now, &Header { sequence, ssrc: self.ssrc(), ..*header }, payload);
+        self.count(now, payload);
+        let Ok(Some((sequence, original))) = rtx::decode(payload) else { return };
+        let header = Header { sequence, ssrc: self.ssrc(), ..*header };
+        self.recover(now, &header, original, payload.len());
     }
 
     /// Takes a packet that was lost and has come another way, with the header that it had. It counts neither for jitter
     /// nor as received in reports (RFC 4588, section 6.2).
     pub fn handle_recovered(&mut self, now: Instant, header: &Header, payload: &[u8]) {
         self.count(now, payload);
+        self.recover(now, header, payload, payload.len());
+    }
+
+    /// `length` is what it took.
+    fn recover(&mut self, now: Instant, header: &Header, payload: &[u8], length: usize) {
         self.request.hear();
         self.stats.retransmitted_packets_received += 1;
-        self.stats.retransmitted_bytes_received += payload.len() as u64;
+        self.stats.retransmitted_bytes_received += length as u64;
         // What is far off cannot have been asked for.
         match self.reception.locate(header.sequence) {
             Some(number) => self.insert(now, number, header, payload),

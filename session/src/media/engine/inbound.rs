@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtp::SequenceNumber;
-use rtp::packet::Values;
+use rtp::packet::{FIXED_HEADER_LENGTH, Values};
 use rtp::payload::telephone_event;
 use rtp::receive::{self, Receiver};
 use rtp::rtcp::SenderInfo;
@@ -33,6 +33,10 @@ pub(super) struct Inbound {
     last: Option<(SequenceNumber, Instant)>,
     /// The peer said goodbye: how long what is missing may still come.
     ends: Option<Instant>,
+    /// How many of these were sent.
+    pub(super) fir_count: u64,
+    /// Width and height, as the last key frame says.
+    pub(super) frame_size: Option<(u32, u32)>,
 }
 
 struct Stream {
@@ -56,6 +60,8 @@ impl Inbound {
             keys: None,
             last: None,
             ends: None,
+            fir_count: 0,
+            frame_size: None,
         }
     }
 
@@ -73,6 +79,11 @@ impl Inbound {
 
     pub(super) fn receiver(&self) -> Option<&Receiver> {
         self.stream.as_ref().map(|stream| &stream.receiver)
+    }
+
+    /// The type and the codec of the last packet.
+    pub(super) fn codec(&self) -> Option<(u8, &Arc<Codec>)> {
+        self.stream.as_ref().map(|stream| (stream.payload_type, &stream.codec))
     }
 
     pub(super) fn receiver_mut(&mut self) -> Option<&mut Receiver> {
@@ -112,6 +123,9 @@ impl Inbound {
         let stream = self.stream.as_mut()?;
         let frame = stream.receiver.read(now)?;
         let first = *stream.first.get_or_insert(frame.extended_timestamp);
+        if frame.is_keyframe {
+            self.frame_size = stream.codec.frame_size(&frame.data).or(self.frame_size);
+        }
         Some(ReceivedFrame {
             data: frame.data,
             timestamp: ticks(frame.extended_timestamp.saturating_sub(first), stream.codec.clock_rate),
@@ -273,13 +287,16 @@ impl Engine {
         };
         if taken.is_none() {
             self.stats.unknown_dropped += 1;
-        } else if !place.is_rtx
-            && let Some(stream) = section.stream_mut(place.stream)
-        {
-            stream.hear(now, header.sequence);
-            if !stream.is_ended() && std::mem::take(&mut section.is_muted) && self.told.len() < MAX_TOLD {
-                let id = section.parameters.transceiver;
-                self.told.push_back(Told::Muted(id, false));
+        } else if let Some(stream) = section.stream_mut(place.stream) {
+            if let Some(receiver) = stream.receiver_mut() {
+                let padding = usize::from(packet.padding);
+                receiver.count_header_bytes(packet.header_len.saturating_sub(FIXED_HEADER_LENGTH) + padding);
+            }
+            if !place.is_rtx {
+                stream.hear(now, header.sequence);
+                if !stream.is_ended() && std::mem::take(&mut section.is_muted) && self.told.len() < MAX_TOLD {
+                    self.told.push_back(Told::Muted(section.parameters.transceiver, false));
+                }
             }
         }
         section.tell_tones(&mut self.told);

@@ -9,6 +9,7 @@ mod inbound;
 mod outbound;
 mod redundancy;
 mod rtcp;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod tones;
@@ -29,6 +30,7 @@ use bandwidth::Bandwidth;
 use inbound::Inbound;
 use outbound::Outbound;
 use rtcp::{Goodbye, Reports};
+pub use stats::{InboundStats, OutboundStats};
 use tones::Tones;
 
 /// Bounds and defaults of media.
@@ -283,7 +285,13 @@ impl Engine {
         }
         let no_layer = || FrameError::NoLayer { rid: frame.rid.clone() };
         let stream = section.outbound.iter_mut().find(|stream| stream.rid == frame.rid).ok_or_else(no_layer)?;
-        stream.send_frame(now, frame)
+        stream.send_frame(now, frame)?;
+        if frame.is_key_frame {
+            let mut types = section.parameters.send.iter().flat_map(|send| &send.types);
+            let sent = types.find(|one| one.number == stream.payload_type);
+            stream.frame_size = sent.and_then(|one| one.codec.frame_size(&frame.data)).or(stream.frame_size);
+        }
+        Ok(())
     }
 
     pub(crate) fn set_door(&mut self, id: TransceiverId, door: Door) {

@@ -23,6 +23,10 @@ pub(super) struct Outbound {
     /// Where each packet carries those before it.
     red: Option<Redundancy>,
     pub(super) sender: Sender,
+    /// Bytes of headers and padding that were sent.
+    pub(super) header_bytes: u64,
+    /// Width and height, as the last key frame says.
+    pub(super) frame_size: Option<(u32, u32)>,
 }
 
 impl Outbound {
@@ -53,6 +57,8 @@ impl Outbound {
             last: None,
             red: None,
             sender: Sender::new(sender, now, seed),
+            header_bytes: 0,
+            frame_size: None,
         })
     }
 
@@ -189,8 +195,9 @@ impl Engine {
         section.outbound.rotate_left(usize::from(has_turns));
         let (map, mid) = (&section.sent_map, &section.parameters.mid);
         let mut streams = section.outbound.iter_mut();
-        let next = streams.find_map(|stream| Some((stream.rid.as_deref(), stream.sender.poll(now)?)));
-        let Some((rid, outgoing)) = next else { return false };
+        let next = streams
+            .find_map(|stream| Some((stream.rid.as_deref(), &mut stream.header_bytes, stream.sender.poll(now)?)));
+        let Some((rid, header_bytes, outgoing)) = next else { return false };
         let (start, is_repair) = (buf.len(), outgoing.kind != Kind::Media);
         let sequence = self.bandwidth.on_sent(now, HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES);
         let values = Values {
@@ -209,6 +216,8 @@ impl Engine {
             outgoing.header.encode_with(&[], write, buf);
             outgoing.append_payload(buf);
         }
+        let payload = outgoing.payload_size() - usize::from(outgoing.padding);
+        *header_bytes += (buf.len() - start).saturating_sub(payload) as u64;
         // A packet that cannot be protected does not leave.
         keys.outbound.protect_rtp(buf, start).is_ok()
     }

@@ -267,6 +267,7 @@ impl Engine {
                         None => break,
                     }
                 }
+                stream.fir_count += u64::from(fir_sequence.wrapping_sub(stream.fir_sequence));
                 stream.fir_sequence = fir_sequence;
             }
         }
