@@ -176,11 +176,10 @@ in_both_browsers! {
         as_receiver(&page, &receiver).await;
         let track = soon(receiver.peer_connection().accept_track()).await.unwrap();
         frames(&track, 10).await;
-        for round in 0..3 {
+        for _ in 0..3 {
             let _: bool = page.call("pauseSending", json!(["audio", true])).await.unwrap();
             // What was on its way is read, then it is silent.
             while tokio::time::timeout(Duration::from_millis(700), track.recv_frame()).await.is_ok() {}
-            println!("round {round}: muted: {}", track.is_muted());
             let _: bool = page.call("pauseSending", json!(["audio", false])).await.unwrap();
             frames(&track, 10).await;
             assert!(!track.is_muted());
