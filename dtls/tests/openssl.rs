@@ -257,7 +257,7 @@ fn the_echo_example_is_a_server_and_a_client_for_openssl() {
     let (ours, theirs) = (files.make("ours", Kind::EcdsaP256), files.make("theirs", Kind::EcdsaP256));
     let echo = |role: &str, address: &str| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["run", "--quiet", "--package", "visavis-dtls", "--example", "echo", "--", role, address]);
+        command.args(["run", "--quiet", "--package", "visavis-dtls", "--example", "dtls_echo", "--", role, address]);
         Process::start(command.arg(files.path("ours")).arg(&theirs.0))
     };
 

@@ -43,6 +43,7 @@ enum Command {
     Rtt { milliseconds: u32 },
     Report { block: [u32; 6], ntp: u64 },
     KeyFrame(Option<u8>),
+    Numbering { is_kept: bool },
 }
 
 const SSRC: u32 = 1;
@@ -224,6 +225,9 @@ impl World {
                 let _ = self.sender.handle_report(now, &block, NtpTime(ntp));
             }
             Command::KeyFrame(fir) => self.sender.handle_key_frame_request(now, fir),
+            Command::Numbering { is_kept } => {
+                self.sender.set_numbering(if is_kept { Numbering::Kept } else { Numbering::Continuous });
+            }
             given => unreachable!("{given:?} is not for here"),
         }
     }

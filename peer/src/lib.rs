@@ -67,6 +67,7 @@ mod description;
 mod driver;
 mod error;
 mod events;
+mod forwarder;
 mod initiator;
 mod message;
 mod receiver;
@@ -87,6 +88,7 @@ pub use events::{
     ChannelEvent, ChannelEventKind, ConnectionEvent, ConnectionEventKind, Events, Listener, TrackEvent, TrackMuteEvent,
     event,
 };
+pub use forwarder::Forwarder;
 pub use initiator::Initiator;
 pub use message::Message;
 pub use receiver::Receiver;
@@ -102,6 +104,6 @@ pub use session::datachannel::Priority;
 pub use session::dtls::{Identity, KeyLog};
 pub use session::sdp::Direction;
 pub use session::{
-    BundlePolicy, Codec, Encoding, Frame, FrameError, MediaConfig, MediaKind, ReceivedFrame, ReceivedPacket, ToneError,
-    ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
+    BundlePolicy, Codec, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, Packet, ReceivedFrame,
+    ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
 };

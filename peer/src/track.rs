@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use session::{Frame, MediaKind, ReceivedFrame, ReceivedPacket, ToneEvent, TransceiverId};
+use session::{
+    Encoding, Frame, LayerBitrate, MediaKind, Packet, ReceivedFrame, ReceivedPacket, ToneEvent, TransceiverId,
+};
 use tokio::sync::watch;
 
 use crate::connection::{Handle, Shared};
@@ -31,6 +33,8 @@ pub(crate) struct Local {
     pub(crate) kind: MediaKind,
     pub(crate) transceiver: TransceiverId,
     pub(crate) keyframes: Mutex<Requests>,
+    /// What each layer may send.
+    pub(crate) layers: watch::Sender<Vec<LayerBitrate>>,
     pub(crate) tones: Mutex<Tones>,
 }
 
@@ -122,6 +126,42 @@ impl LocalTrack {
         Ok(sent?)
     }
 
+    /// Sends a packet that was made elsewhere, such as one that another connection received: for those who forward. It
+    /// is sent under the payload type that is agreed here for its codec. Packets that bring their sequence numbers keep
+    /// their gaps; a track takes frames and packets in turn, but those of one stream should not be mixed.
+    ///
+    /// To forward one of several streams or layers see [`Forwarder`](crate::Forwarder).
+    ///
+    /// ```no_run
+    /// # async fn relay(received: visavis::RemoteTrack, sent: visavis::LocalTrack) -> Result<(), visavis::Error> {
+    /// received.receive_packets().await?;
+    /// loop {
+    ///     tokio::select! {
+    ///         packet = received.recv_packet() => match packet {
+    ///             // What one viewer does not take is no reason to end.
+    ///             Some(packet) => match sent.send_packet(packet.into()).await {
+    ///                 Err(visavis::Error::Media(error)) => eprintln!("{error}"),
+    ///                 result => result?,
+    ///             },
+    ///             None => return Ok(()),
+    ///         },
+    ///         // What the viewer needs, the source is asked for.
+    ///         Some(_) = sent.key_frame_requested() => received.request_key_frame(None).await?,
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Media`] as for frames, when the peer did not agree to the packet's codec, and when it is too long or its
+    /// number was used before; [`Error::ConnectionClosed`].
+    pub async fn send_packet(&self, packet: Packet) -> Result<(), Error> {
+        let id = self.inner.transceiver;
+        let sent = self.handle.shared.call(move |driver, now| driver.session.send_packet(now, id, &packet)).await?;
+        Ok(sent?)
+    }
+
     /// Waits until the peer needs a key frame, and says of which layer: the next frame sent should be one.
     /// `None` when there will be no more requests.
     pub async fn key_frame_requested(&self) -> Option<Option<String>> {
@@ -199,9 +239,28 @@ impl LocalTrack {
         .await
     }
 
-    /// What the path carries, in bits per second, to be watched: encoders and layers are to stay below it.
+    /// What the path carries for media, in bits per second, to be watched: all tracks together are to stay below it.
     pub fn watch_bandwidth(&self) -> watch::Receiver<u64> {
         self.handle.shared.bandwidth.subscribe()
+    }
+
+    /// What each layer of this track may send, to be watched, in the order of its encodings; one without a name where
+    /// there is only one, and nothing for sound, or before it is agreed that the track is sent. A layer that may send 0
+    /// is to pause; when it resumes a key frame of it is asked for, by [`key_frame_requested`](Self::key_frame_requested).
+    pub fn watch_bitrates(&self) -> watch::Receiver<Vec<LayerBitrate>> {
+        self.inner.layers.subscribe()
+    }
+
+    /// Changes what the layers may take and which of them are sent, without negotiation (W3C WebRTC 1.0,
+    /// `setParameters`). They are as many as the track was made with, of the same names and in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Negotiation`] when these are other layers, or the transceiver is over; [`Error::ConnectionClosed`].
+    pub async fn set_encodings(&self, encodings: Vec<Encoding>) -> Result<(), Error> {
+        let id = self.inner.transceiver;
+        let set = move |driver: &mut Driver, now| driver.session.set_encodings(now, id, encodings);
+        Ok(self.handle.shared.call(set).await??)
     }
 }
 

@@ -20,6 +20,7 @@
 //!   (Opus), RFC 3551 (G.711), RFC 2198 (RED), RFC 4733 (telephone events), RFC 4588 (RTX).
 //! - One stream received ([`receive`]) and sent ([`send`]): whole frames in order, requests for what is missing and for
 //!   key frames, retransmission, the statistics of reports (RFC 3550, appendix A).
+//! - One unbroken stream out of several ([`forward`]), as forwarding a layer of simulcast needs it (RFC 7667, section 3.7).
 //! - What the path carries ([`bandwidth`]): arrivals, Google congestion control (draft-ietf-rmcat-gcc-02), a pacer.
 //!
 //! # What it leaves out on purpose
@@ -70,6 +71,7 @@
 //! ```
 
 pub mod bandwidth;
+pub mod forward;
 pub mod packet;
 pub mod payload;
 pub mod receive;

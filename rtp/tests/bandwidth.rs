@@ -272,7 +272,7 @@ fn the_estimate_follows_the_capacity_of_the_path() {
 
 #[test]
 fn the_estimate_follows_the_capacity_in_spite_of_jitter() {
-    for seed in sim::seeds(20) {
+    for seed in sim::seeds(50) {
         follow(seed, Path { jitter: Duration::from_millis(10), ..Path::default() });
     }
 }

@@ -2,7 +2,7 @@
 
 mod sending_common;
 
-use rtp::send::{Config, Numbering, OutgoingPacket, Rewriter, Sender};
+use rtp::send::{Config, Numbering, OutgoingPacket, Rewriter, SendError, Sender};
 use rtp::{Header, SequenceNumber};
 use sending_common::*;
 use std::time::Instant;
@@ -82,4 +82,29 @@ fn what_a_layer_lost_is_missing_and_fits_when_it_comes_late() {
     assert_eq!(sequences(&packets), [10, 12, 13, 11]);
     sender.handle_nack(now, numbers(&[11]));
     assert_eq!(originals(&drain(&mut sender, now)), [11]);
+}
+
+#[test]
+fn numbers_go_on_where_their_giver_changes() {
+    let (mut sender, now) = sender(video());
+    let numbered = |sequence: u16| {
+        let mut packet = packet(0, true, 100, 1);
+        packet.header.sequence = SequenceNumber(sequence);
+        packet
+    };
+    sender.send_packet(now, numbered(0)).unwrap();
+    drain(&mut sender, now);
+    // Two that wait get their numbers at once.
+    sender.send_packet(now, numbered(0)).unwrap();
+    sender.send_packet(now, numbered(0)).unwrap();
+    sender.set_numbering(Numbering::Kept);
+    assert_eq!(sender.next_number(), SequenceNumber(65_533));
+    for used in [65_530, 65_532, 65_000] {
+        assert_eq!(sender.send_packet(now, numbered(used)), Err(SendError::BadNumber), "{used} was given out");
+    }
+    sender.send_packet(now, numbered(65_535)).unwrap();
+    sender.send_packet(now, numbered(65_533)).unwrap();
+    sender.set_numbering(Numbering::Continuous);
+    sender.send_packet(now, numbered(7)).unwrap();
+    assert_eq!(sequences(&drain(&mut sender, now)), [65_531, 65_532, 65_535, 65_533, 0]);
 }

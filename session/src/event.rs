@@ -1,6 +1,9 @@
 use std::net::SocketAddr;
 
-use crate::{ConnectionState, DtlsState, IceCandidate, MediaKind, SctpState, SignalingState, ToneEvent, TransceiverId};
+use crate::{
+    ConnectionState, DtlsState, IceCandidate, LayerBitrate, MediaKind, SctpState, SignalingState, ToneEvent,
+    TransceiverId,
+};
 
 /// What happened in a session. The names are those of the W3C interface.
 #[derive(Clone, Debug)]
@@ -86,8 +89,15 @@ pub enum Event {
         /// Of which layer, where there are several.
         rid: Option<String>,
     },
-    /// What the path carries changed, in bits per second.
+    /// What the path carries for media changed, in bits per second.
     Bandwidth(u64),
+    /// What the layers of a transceiver may send changed; of a layer that resumes, a key frame is asked for besides.
+    LayerBitrates {
+        /// Which transceiver sends them.
+        transceiver: TransceiverId,
+        /// All of them, in the order of its encodings.
+        layers: Vec<LayerBitrate>,
+    },
     /// The session is over, and nobody here asked for it.
     Ended(Ended),
 }

@@ -88,8 +88,9 @@ pub use description::{IceCandidate, SdpKind, SessionDescription};
 pub use error::Error;
 pub use event::{Ended, Event};
 pub use media::{
-    Codec, Door, Encoding, Frame, FrameError, InboundStats, MediaConfig, MediaKind, MediaStats, OutboundStats,
-    ReceivedFrame, ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
+    Codec, Door, Encoding, Frame, FrameError, InboundStats, LayerBitrate, MediaConfig, MediaKind, MediaStats,
+    OutboundStats, Packet, ReceivedFrame, ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo,
+    TransceiverOptions,
 };
 pub use negotiation::OfferOptions;
 pub use session::Session;

@@ -226,11 +226,19 @@ const peer = {
     for (const track of stream.getTracks()) peer.connection.addTrack(track, stream);
     return stream.getTracks().map(({ kind, id }) => ({ kind, id, stream: stream.id }));
   },
-  // Sends a fake camera in several layers at once, each half as large as the one before.
-  async captureLayers(rids) {
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
-    const sendEncodings = rids.map((rid, index) => ({ rid, scaleResolutionDownBy: 2 ** index }));
-    peer.connection.addTransceiver(stream.getVideoTracks()[0], { streams: [stream], sendEncodings });
+  // Sends a fake camera in several layers at once, each half as large as the one before; in one codec, if it is named.
+  async captureLayers(rids, codec, video) {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: video ?? { width: 1280, height: 720 } });
+    // Without a mode, layers of VP9 are not streams of their own in Chromium.
+    const mode = codec === undefined ? {} : { scalabilityMode: "L1T1" };
+    const sendEncodings = rids.map((rid, index) => ({ rid, scaleResolutionDownBy: 2 ** index, ...mode }));
+    const [track] = stream.getVideoTracks();
+    const transceiver = peer.connection.addTransceiver(track, { streams: [stream], sendEncodings });
+    if (codec !== undefined) {
+      const names = [`video/${codec}`, "video/rtx"].map((name) => name.toLowerCase());
+      const { codecs } = RTCRtpReceiver.getCapabilities("video");
+      transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => names.includes(mimeType.toLowerCase())));
+    }
     return true;
   },
   // Uses these codecs for what is sent and received of one kind, the first by preference.

@@ -14,9 +14,18 @@ use tokio::{
 };
 
 /// The examples that this file runs, and those that the tests of their own package run.
-const HERE: [&str; 9] =
-    ["channel_chat", "echo", "explain", "inspect", "my_address", "protect", "rendezvous", "throughput", "udp_chat"];
-const THERE: [&str; 3] = ["chat", "data_channel", "media_stream"];
+const HERE: [&str; 9] = [
+    "channel_chat",
+    "dtls_echo",
+    "explain",
+    "inspect",
+    "my_address",
+    "protect",
+    "rendezvous",
+    "throughput",
+    "udp_chat",
+];
+const THERE: [&str; 5] = ["chat", "data_channel", "echo", "media_stream", "simulcast_forward"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is a folder of the workspace")
@@ -183,9 +192,9 @@ async fn lines_are_echoed_over_dtls() {
     certificate(&directory, "alice");
     certificate(&directory, "bob");
     let address = format!("127.0.0.1:{}", free_port());
-    let mut server = Program::start("visavis-dtls", "echo", &["server", &address, "alice", "bob.pem"], &directory);
+    let mut server = Program::start("visavis-dtls", "dtls_echo", &["server", &address, "alice", "bob.pem"], &directory);
     find(&mut server.errors, "Server at").await;
-    let mut client = Program::start("visavis-dtls", "echo", &["client", &address, "bob", "alice.pem"], &directory);
+    let mut client = Program::start("visavis-dtls", "dtls_echo", &["client", &address, "bob", "alice.pem"], &directory);
     find(&mut client.errors, "connected").await;
     client.say("is anybody there?").await;
     server.hear("is anybody there?").await;

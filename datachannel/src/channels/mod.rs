@@ -219,6 +219,11 @@ impl Channels {
         self.pump(now);
     }
 
+    /// Holds messages back for now, or lets them go on; see [`sctp::Association::hold_data`].
+    pub const fn hold_data(&mut self, is_held: bool) {
+        self.association.hold_data(is_held);
+    }
+
     /// Turns what the association has to say into what happens to channels.
     fn pump(&mut self, now: Instant) {
         while let Some(event) = self.association.poll_event() {

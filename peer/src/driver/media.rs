@@ -49,7 +49,9 @@ impl Driver {
     }
 
     fn keep_local(&mut self, transceiver: TransceiverId, kind: MediaKind, id: String) -> Arc<Local> {
-        let local = Arc::new(Local { id, kind, transceiver, keyframes: Mutex::default(), tones: Mutex::default() });
+        let layers = tokio::sync::watch::Sender::new(self.session.layer_bitrates(transceiver));
+        let (keyframes, tones) = (Mutex::default(), Mutex::default());
+        let local = Arc::new(Local { id, kind, transceiver, keyframes, layers, tones });
         if let Some(old) = self.tracks.local.insert(transceiver, local.clone()) {
             old.end();
         }
@@ -87,6 +89,13 @@ impl Driver {
         if let Some(track) = self.tracks.remote.get(&transceiver) {
             track.deliver_frames(|| self.session.read_frame(now, transceiver));
             track.deliver_packets(|| self.session.read_packet(now, transceiver));
+        }
+    }
+
+    /// What the layers of a track may send has changed.
+    pub(super) fn tell_layers(&self, transceiver: TransceiverId, layers: Vec<session::LayerBitrate>) {
+        if let Some(track) = self.tracks.local.get(&transceiver) {
+            track.layers.send_replace(layers);
         }
     }
 

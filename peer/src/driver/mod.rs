@@ -273,6 +273,7 @@ impl Driver {
             Event::TrackRemoved(transceiver) => return self.remove_remote(transceiver),
             Event::MediaReadable(transceiver) => return self.deliver_media(now, transceiver),
             Event::KeyframeRequested { transceiver, rid } => return self.ask_for_keyframe(transceiver, rid),
+            Event::LayerBitrates { transceiver, layers } => return self.tell_layers(transceiver, layers),
             Event::ToneChange { transceiver, tone } => return self.change_tone(transceiver, tone),
             Event::Tone { transceiver, tone } => return self.deliver_tone(transceiver, tone),
             Event::TrackMuted(transceiver) => return self.mute(transceiver, true),

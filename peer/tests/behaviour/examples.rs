@@ -100,6 +100,32 @@ impl Terminal {
 }
 
 #[tokio::test]
+async fn echo_sends_back_what_it_hears() {
+    let output = within(Command::new(example("echo")).kill_on_drop(true).output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["the echo was given audio \"voice\"", "50 frames came back as they were sent, ", "closed"] {
+        assert!(text.lines().any(|other| other.starts_with(line)), "`{line}` is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn simulcast_forward_shows_switches_without_a_seam() {
+    let output = within(Command::new(example("simulcast_forward")).kill_on_drop(true).output()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "the viewer sees low: 320 x 180 pixels",
+        "the viewer sees mid: 640 x 360 pixels",
+        "the viewer sees high: 1280 x 720 pixels",
+        "5 switches, and no frame was missing or out of order",
+        "closed",
+    ] {
+        assert!(text.lines().any(|other| other == line), "`{line}` is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn chat_connects_two_terminals_by_copy_and_paste() {
     let (mut first, mut second) = (Terminal::open(), Terminal::open());
     first.line("Paste the offer").await;

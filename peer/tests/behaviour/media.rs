@@ -1,10 +1,10 @@
 //! Tracks between two peers over real sockets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use visavis::{
-    Codec, Direction, Error, Frame, FrameError, Initiator, LocalTrack, MediaKind, Receiver, RemoteTrack,
-    TransceiverOptions,
+    Codec, Direction, Error, Forwarder, Frame, FrameError, Initiator, LocalTrack, MediaKind, Packet, Receiver,
+    RemoteTrack, TransceiverOptions,
 };
 
 use crate::support::{config, pattern, within};
@@ -84,6 +84,55 @@ async fn packets_are_handed_out_as_they_come_to_those_who_forward() {
         }
     }
     assert!((3_003..3_100).contains(&size), "{size} bytes in packets");
+}
+
+#[tokio::test]
+async fn packets_of_one_connection_are_sent_on_over_another() {
+    let (up, down) = (Call::new().await, Call::new().await);
+    up.received.receive_packets().await.unwrap();
+    let mut forwarder = Forwarder::new();
+    forwarder.choose(None);
+    for number in 0..5 {
+        let sent = frame(number, 3_000);
+        up.sent.send_frame(sent.clone()).await.unwrap();
+        loop {
+            let packet = within(up.received.recv_packet()).await.unwrap();
+            let forwarded = forwarder.forward(&packet).unwrap();
+            let is_last = forwarded.marker;
+            down.sent.send_packet(forwarded).await.unwrap();
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(within(down.received.recv_frame()).await.unwrap().data, sent.data);
+    }
+    assert_eq!((forwarder.chosen(), forwarder.current()), (Some(None), Some(None)));
+    assert_eq!(forwarder.wants_key_frame(Instant::now()), None);
+    // What the viewer asks for is asked of the source.
+    down.received.request_key_frame(None).await.unwrap();
+    assert_eq!(within(down.sent.key_frame_requested()).await, Some(None));
+    forwarder.request_key_frame();
+    assert_eq!(forwarder.wants_key_frame(Instant::now()), Some(None));
+    up.received.request_key_frame(None).await.unwrap();
+    assert_eq!(within(up.sent.key_frame_requested()).await, Some(None));
+}
+
+#[tokio::test]
+async fn a_packet_of_a_codec_that_is_not_agreed_is_refused() {
+    let call = Call::new().await;
+    let packet = Packet {
+        payload: pattern(10, 1),
+        codec: Codec::av1().into(),
+        marker: true,
+        timestamp: 0,
+        sequence: None,
+        is_key_frame: true,
+        captured: None,
+        rid: None,
+    };
+    let error = call.sent.send_packet(packet).await.unwrap_err();
+    assert!(matches!(&error, Error::Media(FrameError::NoCodec { codec }) if **codec == Codec::av1()), "{error}");
+    assert!(error.to_string().contains("AV1"), "{error}");
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use super::Bitrate;
 
-/// What a layer that is off needs beyond its least rate to be switched on, in percent: so that it does not go on and
-/// off as the estimate moves.
+/// For a layer that is off to be switched on, so much of all that it takes is to be left over, in percent: so that it
+/// does not go on and off as the estimate moves, which goes up to a limit and back by 15 %.
 const HYSTERESIS: u64 = 20;
 
 /// A stream, or a simulcast layer of one.
@@ -31,7 +31,8 @@ pub fn allocate(total: Bitrate, layers: &[Layer]) -> Vec<Bitrate> {
     let mut left = total.0;
     let mut is_first = true;
     for (rate, layer) in rates.iter_mut().zip(layers).filter(|(_, layer)| layer.active) {
-        let spare = if layer.sending { 0 } else { layer.min.0 / 100 * HYSTERESIS };
+        let used = (total.0 - left).saturating_add(layer.min.0);
+        let spare = if layer.sending { 0 } else { used / 100 * HYSTERESIS };
         if !is_first && (left == 0 || left < layer.min.0.saturating_add(spare)) {
             break;
         }

@@ -11,6 +11,16 @@ const STALE: Duration = Duration::from_secs(2);
 /// A probe lowers the estimate no further than this part of what arrives anyway.
 const PROBE_FLOOR: f64 = 0.85;
 
+/// What is known of the queue on the path besides how it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    Unknown,
+    /// It is to be emptied: nothing moves upwards.
+    Draining,
+    /// It loses what it cannot take, which is overuse though it does not grow.
+    Full,
+}
+
 #[derive(Debug)]
 pub(super) struct DelayBased {
     grouping: Grouping,
@@ -47,16 +57,15 @@ impl DelayBased {
         }
     }
 
-    /// Moves the rate after all of the feedback was added, but not upwards while a queue is to drain. Says whether
-    /// overuse is over.
+    /// Moves the rate after all of the feedback was added. Says whether overuse is over.
     pub(super) fn update(
         &mut self,
         now: Instant,
         acknowledged: Option<Bitrate>,
         probed: Option<Bitrate>,
-        is_draining: bool,
+        queue: Queue,
     ) -> bool {
-        let usage = self.trendline.usage();
+        let usage = if queue == Queue::Full { Usage::Over } else { self.trendline.usage() };
         match probed {
             Some(probed) if usage != Usage::Over => {
                 let floor = acknowledged.map_or(Bitrate(0), |rate| rate.scaled(PROBE_FLOOR).min(self.control.rate()));
@@ -64,7 +73,7 @@ impl DelayBased {
                 // The probe made a queue of its own, which is no sign against what it found.
                 self.trendline = Trendline::default();
             }
-            Some(_) | None if is_draining && usage == Usage::Normal => {
+            Some(_) | None if queue == Queue::Draining && usage == Usage::Normal => {
                 self.control.update(now, Usage::Under, acknowledged);
             }
             Some(_) | None => self.control.update(now, usage, acknowledged),

@@ -1,7 +1,7 @@
 //! How much may be sent: all parts together.
 
 use super::acknowledged::Acknowledged;
-use super::delay::DelayBased;
+use super::delay::{DelayBased, Queue};
 use super::drain::{self, Drain};
 use super::grouping::Timing;
 use super::limited::ApplicationLimited;
@@ -114,6 +114,19 @@ impl Estimator {
         self.sent.on_sent(now, size, cluster)
     }
 
+    /// Notes bytes that leave now beside what is estimated for, on the same path and with all headers, and that nobody
+    /// tells the fate of: the estimate is of both together then. What else is sent must keep within it as well.
+    pub fn on_sent_beside(&mut self, now: Instant, size: usize) {
+        // What leaves while nothing of ours does is nobody's business.
+        if self.last_sent.is_none_or(|sent| now.saturating_duration_since(sent) > STILL_SENDING) {
+            return;
+        }
+        self.sent.on_sent_beside(size);
+        if self.limited.on_sent(now, size, self.target) {
+            self.acknowledged.forget();
+        }
+    }
+
     /// Takes transport-wide feedback in. What it repeats, and packets nobody sent, make no difference.
     pub fn handle_feedback(&mut self, now: Instant, feedback: &TransportFeedback<'_>) {
         if self.sent.handle_feedback(feedback).is_empty() {
@@ -137,7 +150,8 @@ impl Estimator {
             }
             newest = newest.max(Some(packet.sent));
             // Where feedback is lost, what it would have told of is taken to have arrived.
-            acknowledged.add(arrived, packet.size.saturating_add(packet.skipped));
+            let bytes = packet.size.saturating_add(packet.skipped).saturating_add(packet.beside);
+            acknowledged.add(arrived, bytes);
             let timing = Timing { sent: since_epoch(packet.sent), arrived, now: since_epoch(now) };
             delay.add(timing);
             let taken = timing.arrived.saturating_sub(timing.sent);
@@ -265,12 +279,18 @@ impl Estimator {
     fn conclude(&mut self, now: Instant) {
         let probed = self.measurements.take();
         let before = self.delay.control.rate();
-        let recovered = self.delay.update(now, self.acknowledged.rate(), probed, self.drain.is_draining());
+        let queue = match (self.drain.is_draining(), self.drain.is_full() && self.loss.is_notable()) {
+            (true, _) => Queue::Draining,
+            (false, true) => Queue::Full,
+            (false, false) => Queue::Unknown,
+        };
+        let recovered = self.delay.update(now, self.acknowledged.rate(), probed, queue);
         if probed.is_some() && self.delay.control.rate() > before.scaled(CHANGED) {
             self.acknowledged.forget();
         }
         let round_trip = self.round_trip.unwrap_or_default();
-        self.loss.update(now, self.target, self.delay.control.rate(), round_trip);
+        let (unlimited, arriving) = (self.delay.control.rate(), self.acknowledged.rate());
+        self.loss.update(now, self.target, unlimited, arriving, round_trip);
         if let Some(probed) = probed {
             self.loss.handle_probe(probed);
         }

@@ -9,10 +9,14 @@ const LEAST_TIME: Duration = Duration::from_millis(100);
 /// Up to here loss is what paths have anyway; above, it is congestion.
 pub(super) const LOW: f64 = 0.02;
 pub(super) const HIGH: f64 = 0.10;
+/// With less than this a probe that came through counts for more.
+const MUCH: f64 = 0.05;
 /// The weight of each judgement in the loss of late.
 const WEIGHT: f64 = 0.2;
 /// The factor per second while loss is low.
 const GROWTH: f64 = 1.08;
+/// The limit is never lower than this part of what arrives.
+const FLOOR: f64 = 0.85;
 /// Between two decreases, besides a round trip.
 const DECREASE_INTERVAL: Duration = Duration::from_millis(300);
 
@@ -46,8 +50,15 @@ impl LossBased {
     }
 
     /// Judges the loss, once there is enough to judge by. `target` is what is sent now, `unlimited` what the estimate
-    /// would be without this limit.
-    pub(super) fn update(&mut self, now: Instant, target: Bitrate, unlimited: Bitrate, round_trip: Duration) {
+    /// would be without this limit, `arriving` what gets through anyway.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        target: Bitrate,
+        unlimited: Bitrate,
+        arriving: Option<Bitrate>,
+        round_trip: Duration,
+    ) {
         let elapsed = self.judged.map_or(LEAST_TIME, |judged| now.saturating_duration_since(judged));
         if self.reported < LEAST_PACKETS || elapsed < LEAST_TIME {
             return;
@@ -60,9 +71,12 @@ impl LossBased {
             let interval = DECREASE_INTERVAL + round_trip;
             if self.decreased.is_none_or(|decreased| now.saturating_duration_since(decreased) >= interval) {
                 self.decreased = Some(now);
-                self.limit = Some(self.config.clamp(target.scaled(after_loss(self.fraction))));
+                // A queue that overflowed lost much at once, but what passed it is what the path carries.
+                let floor = arriving.unwrap_or_default().scaled(FLOOR);
+                self.limit = Some(self.config.clamp(target.scaled(after_loss(self.fraction)).max(floor)));
             }
-        } else if self.fraction < LOW {
+        } else if self.fraction < LOW || self.smoothed < LOW {
+            // Of few packets, one is more than that already.
             let factor = GROWTH.powf(elapsed.as_secs_f64().min(1.0));
             let grown = self.limit.map(|limit| limit.scaled(factor));
             self.limit = grown.filter(|limit| *limit < unlimited);
@@ -71,13 +85,18 @@ impl LossBased {
 
     /// A probe came through at this rate: unless much is lost, the limit is outdated.
     pub(super) fn handle_probe(&mut self, rate: Bitrate) {
-        if self.smoothed < LOW {
+        if self.smoothed < MUCH {
             self.limit = self.limit.filter(|limit| *limit > rate);
         }
     }
 
     pub(super) const fn limit(&self) -> Option<Bitrate> {
         self.limit
+    }
+
+    /// Whether more is lost than paths lose anyway.
+    pub(super) const fn is_notable(&self) -> bool {
+        self.smoothed >= LOW
     }
 
     /// Whether so much is lost that trying more is pointless.
@@ -103,7 +122,7 @@ mod tests {
             }
             let now = sim::start() + Duration::from_millis((from + report) * 100);
             let target = loss.limit().unwrap_or(unlimited).min(unlimited);
-            loss.update(now, target, unlimited, Duration::from_millis(50));
+            loss.update(now, target, unlimited, None, Duration::from_millis(50));
         }
     }
 
@@ -126,13 +145,51 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_overflowed_does_not_make_less_of_the_path_than_arrives() {
+        let mut loss = LossBased::new(Config::default());
+        for second in 0..5 {
+            (0..100).for_each(|number| loss.add(number < 70));
+            let (now, target) = (sim::start() + Duration::from_secs(second), Bitrate::kilobits(500));
+            let target = loss.limit().unwrap_or(target);
+            loss.update(now, target, target, Some(Bitrate::kilobits(300)), Duration::ZERO);
+        }
+        assert_eq!(loss.limit(), Some(Bitrate::kilobits(255)));
+    }
+
+    #[test]
+    fn one_packet_of_a_hundred_does_not_keep_a_limit() {
+        let mut loss = LossBased::new(Config::default());
+        let mut now = sim::start();
+        let mut report = |loss: &mut LossBased, lost: u32| {
+            now += Duration::from_millis(100);
+            (0..20).for_each(|number| loss.add(number < lost));
+            let target = loss.limit().unwrap_or(Bitrate::kilobits(300));
+            loss.update(now, target, Bitrate::kilobits(1000), None, Duration::ZERO);
+        };
+        report(&mut loss, 3);
+        let limit = loss.limit().unwrap();
+        // Two reports of five have a packet lost of twenty, as by accident.
+        for _ in 0..50 {
+            report(&mut loss, 0);
+            report(&mut loss, 0);
+            report(&mut loss, 0);
+            report(&mut loss, 1);
+            report(&mut loss, 1);
+        }
+        assert!(loss.limit() > Some(limit.scaled(3.0)), "{:?} after {limit}", loss.limit());
+        report(&mut loss, 1);
+        loss.handle_probe(Bitrate::kilobits(1000));
+        assert_eq!(loss.limit(), None);
+    }
+
+    #[test]
     fn what_comes_late_is_not_lost() {
         let mut loss = LossBased::new(Config::default());
         for _ in 0..40 {
             loss.add(true);
             loss.add_late();
         }
-        loss.update(sim::start(), Bitrate(1000), Bitrate(1000), Duration::ZERO);
+        loss.update(sim::start(), Bitrate(1000), Bitrate(1000), None, Duration::ZERO);
         assert_eq!((loss.limit(), loss.is_high()), (None, false));
     }
 }

@@ -96,7 +96,7 @@ impl Measurements {
         let Some((probe, progress)) = self.probes.iter_mut().find(|(probe, _)| probe.cluster == cluster) else {
             return;
         };
-        let size = packet.size as u64;
+        let size = packet.size.saturating_add(packet.beside) as u64;
         match progress {
             Some(progress) => progress.add(packet.sent, arrived, size),
             None => *progress = Some(Progress::new(packet.sent, arrived, size)),
@@ -127,8 +127,15 @@ mod tests {
         measurements.expect(PROBE);
         for number in 0..count {
             let at = sim::start() + Duration::from_millis(number * sent);
-            let packet =
-                PacketResult { sent: at, size: 1000, cluster: None, arrival: None, was_lost: false, skipped: 0 };
+            let packet = PacketResult {
+                sent: at,
+                size: 1000,
+                cluster: None,
+                arrival: None,
+                was_lost: false,
+                skipped: 0,
+                beside: 0,
+            };
             measurements.add(Cluster(7), &packet, number as i64 * received * 1000);
         }
         measurements.take()

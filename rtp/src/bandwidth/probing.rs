@@ -16,8 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// packets.
 const LENGTH: Duration = Duration::from_millis(30);
 const LEAST_BYTES: u64 = 5 * 1200;
-/// A drop to less than this part of the estimate is a large one.
+/// A drop to less than this part of the highest estimate of late is a large one, in however many steps.
 const LARGE_DROP: f64 = 0.66;
+const OF_LATE: Duration = Duration::from_secs(10);
 /// After a drop that is over within 5 s, this part of the former estimate is tried at once.
 const AFTER_DROP: f64 = 0.85;
 const DROP_PASSES: Duration = Duration::from_secs(5);
@@ -69,6 +70,8 @@ pub(super) struct Prober {
     /// What the application can use at most.
     wanted: Option<Bitrate>,
     estimate: Bitrate,
+    /// The highest estimate of late, and when that was.
+    peak: (Bitrate, Option<Instant>),
     /// The estimate before the last large drop, and when that was.
     former: Bitrate,
     dropped: Option<Instant>,
@@ -89,6 +92,7 @@ impl Prober {
             config,
             wanted: None,
             estimate: config.clamp(config.initial),
+            peak: (Bitrate(0), None),
             former: Bitrate(0),
             dropped: None,
             best: Bitrate(0),
@@ -116,11 +120,16 @@ impl Prober {
 
     /// The estimate has changed; a success is followed up.
     pub(super) fn handle_estimate(&mut self, now: Instant, estimate: Bitrate) {
-        if estimate < self.estimate.scaled(LARGE_DROP) {
+        let is_late = self.peak.1.is_none_or(|at| now.saturating_duration_since(at) >= OF_LATE);
+        let (peak, before) = if is_late { (self.estimate, None) } else { self.peak };
+        if estimate < peak.scaled(LARGE_DROP) {
             let counts = self.dropped.is_some_and(|at| now.saturating_duration_since(at) < FORMER_COUNTS);
-            self.best = if counts { self.best.max(self.estimate) } else { self.estimate };
-            self.former = self.estimate;
+            self.best = if counts { self.best.max(peak) } else { peak };
+            self.former = peak;
             self.dropped = Some(now);
+            self.peak = (estimate, Some(now));
+        } else {
+            self.peak = if estimate >= peak { (estimate, Some(now)) } else { (peak, before.or(Some(now))) };
         }
         self.estimate = estimate;
         if self.waiting.is_some_and(|(_, further)| further.is_some_and(|further| estimate > further)) {
@@ -291,5 +300,18 @@ mod tests {
         prober.handle_timeout(after(3500), &calm(3500));
         prober.handle_recovery(after(3600), true);
         assert_eq!(rates(&mut prober), [0; 0]);
+    }
+
+    #[test]
+    fn a_path_that_carried_much_more_is_tried_sooner_however_many_steps_it_fell_in() {
+        for steps in [vec![300], vec![750, 550, 400, 300]] {
+            let mut prober = started();
+            prober.handle_estimate(after(100), Bitrate::kilobits(1000));
+            prober.handle_timeout(after(1200), &calm(1200));
+            for (time, rate) in (2000..).step_by(500).zip(steps) {
+                prober.handle_estimate(after(time), Bitrate::kilobits(rate));
+            }
+            assert_eq!(prober.poll_timeout(&calm(3500)), Some(after(3000)));
+        }
     }
 }

@@ -24,6 +24,9 @@ pub struct PacketResult {
     pub was_lost: bool,
     /// Bytes of the packets before it that no feedback has told of, as it seems to be lost itself.
     pub skipped: usize,
+    /// Bytes that left without a number of their own since the last packet that arrived, and that are taken to have
+    /// arrived with it.
+    pub beside: usize,
 }
 
 /// What is known of a packet on its way.
@@ -38,6 +41,7 @@ enum State {
 struct Sent {
     at: Instant,
     size: usize,
+    beside: usize,
     cluster: Option<Cluster>,
     state: State,
 }
@@ -53,6 +57,8 @@ pub struct SentPackets {
     in_flight: usize,
     /// Packets up to this number are not in flight any more.
     settled: u64,
+    /// Bytes that left since the last packet without a number.
+    beside: usize,
     /// The last reference time, for its wraps.
     reference: Option<i64>,
     results: Vec<PacketResult>,
@@ -67,6 +73,7 @@ impl SentPackets {
             capacity: capacity.clamp(1, MOST),
             in_flight: 0,
             settled: 0,
+            beside: 0,
             reference: None,
             results: Vec::new(),
         }
@@ -81,10 +88,16 @@ impl SentPackets {
             self.first += 1;
         }
         let number = self.first + self.packets.len() as u64;
-        self.packets.push_back(Sent { at: now, size, cluster, state: State::Unreported });
+        let beside = std::mem::take(&mut self.beside);
+        self.packets.push_back(Sent { at: now, size, beside, cluster, state: State::Unreported });
         self.in_flight = self.in_flight.saturating_add(size);
         // The low bits are the number on the wire.
         SequenceNumber(number as u16)
+    }
+
+    /// Notes bytes that leave now on the same path, and that no feedback tells of.
+    pub const fn on_sent_beside(&mut self, size: usize) {
+        self.beside = self.beside.saturating_add(size);
     }
 
     /// What feedback says that was not known before, in the order of numbers. What it repeats, and packets that are not
@@ -93,8 +106,8 @@ impl SentPackets {
         self.results.clear();
         let shift = self.unwrap_reference(feedback.reference_time);
         let Some(base) = self.number_of(feedback.header.base) else { return &self.results };
-        let mut settled = self.settled;
-        let mut skipped = self.bytes_between(settled, base);
+        let (mut settled, mut beside) = (self.settled, 0_usize);
+        let mut skipped = self.bytes_between(settled, base, |sent| sent.size.saturating_add(sent.beside));
         for (number, status) in (base..).zip(feedback.statuses()) {
             let Some(place) = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok()) else {
                 continue;
@@ -110,8 +123,10 @@ impl SentPackets {
                 (State::Unreported | State::Lost, Some(_)) => sent.state = State::Arrived,
             }
             let Sent { at, size, cluster, .. } = *sent;
-            let skipped = if arrival.is_some() { std::mem::take(&mut skipped) } else { 0 };
-            self.results.push(PacketResult { sent: at, size, cluster, arrival, was_lost, skipped });
+            beside = beside.saturating_add(std::mem::take(&mut sent.beside));
+            let (skipped, beside) =
+                if arrival.is_some() { (std::mem::take(&mut skipped), std::mem::take(&mut beside)) } else { (0, 0) };
+            self.results.push(PacketResult { sent: at, size, cluster, arrival, was_lost, skipped, beside });
         }
         self.settle(settled);
         &self.results
@@ -136,18 +151,18 @@ impl SentPackets {
 
     /// The packets before `number` are not in flight any more: feedback has passed them.
     fn settle(&mut self, number: u64) {
-        self.in_flight = self.in_flight.saturating_sub(self.bytes_between(self.settled, number));
+        self.in_flight = self.in_flight.saturating_sub(self.bytes_between(self.settled, number, |sent| sent.size));
         self.settled = self.settled.max(number);
     }
 
-    /// The bytes of packets that are remembered, from one number to before another.
-    fn bytes_between(&self, from: u64, to: u64) -> usize {
+    /// What packets that are remembered count, from one number to before another.
+    fn bytes_between(&self, from: u64, to: u64, bytes: impl Fn(&Sent) -> usize) -> usize {
         let place = |number: u64| usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let (from, to) = (place(from), place(to).min(self.packets.len()));
         if from >= to {
             return 0;
         }
-        self.packets.range(from..to).fold(0, |sum, sent| sum.saturating_add(sent.size))
+        self.packets.range(from..to).fold(0, |sum, sent| sum.saturating_add(bytes(sent)))
     }
 
     /// The number that was sent under these low bits most lately; `None` if it was none.
@@ -210,6 +225,21 @@ mod tests {
         let last = feedback(7, &[None, Some(20), Some(21)]);
         let results = sent.handle_feedback(&TransportFeedback::decode(&last).unwrap());
         assert_eq!(results.iter().map(|result| result.skipped).collect::<Vec<_>>(), [0, 400, 0]);
+        assert_eq!(sent.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_leaves_beside_arrives_with_the_next_packet_that_does() {
+        let mut sent = ten();
+        sent.on_sent_beside(700);
+        sent.on_sent_beside(50);
+        let number = sent.on_sent(sim::start(), 100, None);
+        sent.on_sent(sim::start(), 100, None);
+        sent.on_sent(sim::start(), 100, None);
+        assert_eq!(sent.in_flight(), 1300);
+        let bytes = feedback(number.0, &[None, Some(4), Some(8)]);
+        let results = sent.handle_feedback(&TransportFeedback::decode(&bytes).unwrap());
+        assert_eq!(results.iter().map(|result| result.beside).collect::<Vec<_>>(), [0, 750, 0]);
         assert_eq!(sent.in_flight(), 0);
     }
 

@@ -74,7 +74,7 @@ impl Sender {
         if !self.stats.active {
             return Err(SendError::Inactive);
         }
-        let (length, limit) = (packet.payload.len(), self.config.payload_limit());
+        let (length, limit) = (packet.payload.len(), self.config.packet_limit());
         if length > limit {
             return Err(SendError::TooLong { length, limit });
         }

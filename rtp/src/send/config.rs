@@ -70,6 +70,9 @@ pub struct Config {
     /// The most bytes behind header and extensions in any packet; at least 64 are used. Frames are cut two bytes
     /// shorter where there is RTX, which needs them. Default 1160.
     pub max_payload: usize,
+    /// The most bytes of payload in a packet that was made elsewhere, where that differs from
+    /// [`max_payload`](Self::max_payload): whoever made it may know a larger bound. Default `None`.
+    pub max_packet_payload: Option<usize>,
     /// Bytes of an RTP header with the extensions that the caller writes; they count in
     /// [`next_size`](super::Sender::next_size) and in the statistics. At least 12, which is the default.
     pub header_size: usize,
@@ -111,6 +114,7 @@ impl Config {
             resends_without_rtx: true,
             numbering: Numbering::Continuous,
             max_payload: 1160,
+            max_packet_payload: None,
             header_size: HEADER,
             history_packets: 2048,
             history_bytes: 2 << 20,
@@ -131,6 +135,7 @@ impl Config {
         self.payload_type &= 0x7f;
         self.clock_rate = self.clock_rate.max(1);
         self.max_payload = self.max_payload.clamp(64, 65_000);
+        self.max_packet_payload = self.max_packet_payload.map(|bytes| bytes.clamp(64, 65_000));
         self.header_size = self.header_size.max(HEADER);
         // Sequence numbers must tell apart all that are kept.
         self.history_packets = self.history_packets.min(1 << 14);
@@ -140,9 +145,14 @@ impl Config {
         self
     }
 
-    /// The most bytes of payload in a packet, such that it can be sent again.
+    /// The most bytes of payload in a packet of a frame, such that it can be sent again.
     pub(crate) const fn payload_limit(&self) -> usize {
         self.max_payload.saturating_sub(if self.rtx.is_some() { ORIGINAL_SEQUENCE } else { 0 })
+    }
+
+    /// The same for packets that were made elsewhere.
+    pub(crate) fn packet_limit(&self) -> usize {
+        self.max_packet_payload.unwrap_or_else(|| self.payload_limit())
     }
 }
 

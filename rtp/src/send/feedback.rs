@@ -71,6 +71,17 @@ impl Sender {
             self.requests.request(now, self.config.key_frame_interval, fir_sequence);
         }
     }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) told has come: a request that came too soon after another is
+    /// passed on.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.requests.advance(now, self.config.key_frame_interval);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event) are to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.requests.poll_timeout(self.config.key_frame_interval)
+    }
 }
 
 /// Whether a packet can be sent again: the RTX payload type stands for one payload type only.

@@ -73,8 +73,8 @@ pub enum Event {
 ///   [`poll_event`](Self::poll_event), [`sender_info`](Self::sender_info).
 /// - **Feedback**: [`handle_nack`](Self::handle_nack), [`handle_report`](Self::handle_report),
 ///   [`handle_key_frame_request`](Self::handle_key_frame_request).
-///
-/// It has no timers: nothing happens here unless a method is called.
+/// - **Time**: [`handle_timeout`](Self::handle_timeout), [`poll_timeout`](Self::poll_timeout); only requests for key
+///   frames have a timer.
 #[derive(Debug)]
 pub struct Sender {
     config: Config,
@@ -208,6 +208,38 @@ impl Sender {
     /// Changes the size of packets from now on; see [`Config::max_payload`] and [`Config::header_size`].
     pub fn set_sizes(&mut self, max_payload: usize, header_size: usize) {
         self.config = Config { max_payload, header_size, ..self.config.clone() }.sane();
+    }
+
+    /// Changes whose sequence numbers are used. What waits keeps its place, and no number is left out: the first packet
+    /// that brings its own is expected to bring [`next_number`](Self::next_number), and none may bring one from before.
+    pub fn set_numbering(&mut self, numbering: Numbering) {
+        if self.config.numbering == numbering {
+            return;
+        }
+        self.config.numbering = numbering;
+        match numbering {
+            Numbering::Continuous => self.next_sequence = self.next_number(),
+            Numbering::Kept => {
+                for waiting in self.queue.iter_mut().filter(|waiting| waiting.number.is_none()) {
+                    waiting.number = Some(self.numbers.unwrap(self.next_sequence));
+                    self.next_sequence = self.next_sequence.next();
+                }
+                if let Some(highest) = self.numbers.highest() {
+                    self.used.fill(highest);
+                }
+            }
+        }
+    }
+
+    /// The number after the highest that was sent, or waits and brought its own.
+    pub fn next_number(&self) -> SequenceNumber {
+        // The low bits are the number on the wire.
+        self.numbers.highest().map_or(self.next_sequence, |highest| SequenceNumber(highest as u16).next())
+    }
+
+    /// What is added to the timestamps of frames, and to those of packets under [`Numbering::Continuous`].
+    pub const fn timestamp_offset(&self) -> u32 {
+        self.timestamp_offset
     }
 
     /// Changes how much the stream matters.

@@ -61,6 +61,10 @@ impl Queue {
         self.packets.front()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiting> {
+        self.packets.iter_mut()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.packets.len()
     }

@@ -36,6 +36,16 @@ impl KeyFrameRequests {
         }
     }
 
+    /// When [`advance`](Self::advance) has something to do or [`poll`](Self::poll) something to say.
+    pub(crate) fn poll_timeout(&self, interval: Duration) -> Option<Instant> {
+        let told = self.told?;
+        match (self.is_ready, self.is_due) {
+            (true, _) => Some(told),
+            (false, true) => told.checked_add(interval),
+            (false, false) => None,
+        }
+    }
+
     /// A key frame has been given to us: that is what was asked for.
     pub(crate) const fn answer(&mut self) {
         self.is_due = false;

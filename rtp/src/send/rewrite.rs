@@ -1,10 +1,14 @@
 use super::report::ticks;
 use super::window::{WINDOW, Window};
 use crate::{Header, SequenceNumber, Unwrapper};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 /// Packets further ahead than this begin a new count (MAX_DROPOUT of RFC 3550, appendix A.1).
 const MAX_DROPOUT: i16 = 3000;
+
+/// How many packets that were left out are remembered; what is older than the oldest of them is dropped.
+const MAX_LEFT_OUT: usize = 256;
 
 /// Turns several incoming streams, of which one is chosen at a time, into one that is unbroken: what forwarding one of
 /// several simulcast layers needs (a selective forwarding middlebox, RFC 7667, section 3.7).
@@ -15,7 +19,7 @@ const MAX_DROPOUT: i16 = 3000;
 /// [`Sender`](super::Sender) with [`Numbering::Kept`](super::Numbering::Kept).
 ///
 /// Packets that are not sent on, as the stream is paused, are not to be rewritten either: the stream then goes on without
-/// a hole.
+/// a hole. Single packets that carry nothing for the receiver, such as padding, are [left out](Self::leave_out).
 ///
 /// A decoder must be able to begin with the first packet after a switch: choose a source when its key frame begins.
 #[derive(Clone, Debug)]
@@ -27,6 +31,7 @@ pub struct Rewriter {
     latest: Latest,
     source: Option<u64>,
     mapping: Option<Mapping>,
+    beginnings: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +52,17 @@ struct Mapping {
     timestamp_offset: u32,
     /// After a packet out of all order: the number that would show that the source counts anew.
     suspect: Option<SequenceNumber>,
+    /// The numbers that were left out, in order, and the highest of those that were forgotten.
+    left_out: VecDeque<u64>,
+    forgotten: Option<u64>,
 }
 
 impl Rewriter {
     /// The first packet that comes out gets this number and this timestamp (random ones: RFC 3550, section 5.1). All
     /// sources have timestamps with so many ticks in a second.
     pub const fn new(clock_rate: u32, sequence: SequenceNumber, timestamp: u32) -> Self {
-        Self { clock_rate, next: sequence, latest: Latest::First(timestamp), source: None, mapping: None }
+        let latest = Latest::First(timestamp);
+        Self { clock_rate, next: sequence, latest, source: None, mapping: None, beginnings: 0 }
     }
 
     /// Chooses the source whose packets come out from now on; nothing changes if it is the chosen one.
@@ -72,14 +81,7 @@ impl Rewriter {
     /// The header that this packet is to be forwarded with; its source and payload type are left alone. `None` for what
     /// is to be dropped: packets of other sources, from before the switch, seen before, or out of all order.
     pub fn rewrite(&mut self, now: Instant, source: u64, header: &Header) -> Option<Header> {
-        if self.source != Some(source) {
-            return None;
-        }
-        if self.mapping.as_ref().is_none_or(|mapping| mapping.counts_anew(header.sequence)) {
-            self.mapping = Some(self.begin(now, header));
-        }
-        let mapping = self.mapping.as_mut()?;
-        let sequence = mapping.sequence(header.sequence)?;
+        let (sequence, mapping) = self.number(now, source, header)?;
         let timestamp = header.timestamp.wrapping_add(mapping.timestamp_offset);
         if !sequence.precedes(self.next) {
             self.next = sequence.next();
@@ -88,6 +90,45 @@ impl Rewriter {
             self.latest = Latest::At(timestamp, now);
         }
         Some(Header { sequence, timestamp, ..*header })
+    }
+
+    /// Takes a packet out of the stream that carries nothing, such as one of padding alone: those behind it move up, so
+    /// that the receiver misses nothing. Where one behind it has gone out already it is too late for that, and an empty
+    /// packet with this header is to be sent in its place.
+    pub fn leave_out(&mut self, now: Instant, source: u64, header: &Header) -> Option<Header> {
+        let is_in_order = self.mapping.as_ref().is_some_and(|mapping| mapping.is_ahead(header.sequence));
+        let (sequence, mapping) = self.number(now, source, header)?;
+        if is_in_order && mapping.leave_out() {
+            return None;
+        }
+        let timestamp = header.timestamp.wrapping_add(mapping.timestamp_offset);
+        if !sequence.precedes(self.next) {
+            self.next = sequence.next();
+        }
+        Some(Header { sequence, timestamp, ..*header })
+    }
+
+    /// How often a source began: with each switch, and whenever it counted anew.
+    pub const fn beginnings(&self) -> u64 {
+        self.beginnings
+    }
+
+    /// Changes how many ticks there are in a second, where the source changes its codec.
+    pub const fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate;
+    }
+
+    /// Our number for a packet, and how it came about.
+    fn number(&mut self, now: Instant, source: u64, header: &Header) -> Option<(SequenceNumber, &mut Mapping)> {
+        if self.source != Some(source) {
+            return None;
+        }
+        if self.mapping.as_ref().is_none_or(|mapping| mapping.counts_anew(header.sequence)) {
+            self.mapping = Some(self.begin(now, header));
+            self.beginnings += 1;
+        }
+        let mapping = self.mapping.as_mut()?;
+        Some((mapping.sequence(header.sequence)?, mapping))
     }
 
     /// The mapping that makes this packet follow upon the last.
@@ -106,6 +147,8 @@ impl Rewriter {
             sequence_offset: self.next.0.wrapping_sub(header.sequence.0),
             timestamp_offset: timestamp.wrapping_sub(header.timestamp),
             suspect: None,
+            left_out: VecDeque::new(),
+            forgotten: None,
         }
     }
 }
@@ -135,11 +178,31 @@ impl Mapping {
         }
         self.suspect = None;
         let number = self.numbers.peek(sequence);
-        if number < self.first || !self.seen.insert(number) {
+        let is_forgotten = self.forgotten.is_some_and(|forgotten| number < forgotten);
+        if number < self.first || is_forgotten || !self.seen.insert(number) {
             return None;
         }
         self.numbers.unwrap(sequence);
-        Some(sequence.plus(self.sequence_offset))
+        // The offset is that of the highest numbers; those before what was left out have moved up less.
+        let behind = self.left_out.iter().rev().take_while(|left_out| **left_out > number).count();
+        Some(sequence.plus(self.sequence_offset).plus(behind as u16))
+    }
+
+    /// Whether nothing from this number on has come.
+    fn is_ahead(&self, sequence: SequenceNumber) -> bool {
+        self.numbers.highest().is_some_and(|highest| self.numbers.peek(sequence) > highest)
+    }
+
+    /// Lets the numbers behind the highest, which was just given, move up by one. Not the first one: that it came says
+    /// where the source begins.
+    fn leave_out(&mut self) -> bool {
+        let Some(highest) = self.numbers.highest() else { return false };
+        if self.left_out.len() >= MAX_LEFT_OUT {
+            self.forgotten = self.left_out.pop_front();
+        }
+        self.left_out.push_back(highest);
+        self.sequence_offset = self.sequence_offset.wrapping_sub(1);
+        true
     }
 }
 

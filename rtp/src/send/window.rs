@@ -30,6 +30,12 @@ impl Window {
         is_new
     }
 
+    /// Takes all numbers up to and with this one for used.
+    pub(crate) const fn fill(&mut self, number: u64) {
+        self.highest = Some(number);
+        self.bits = [u64::MAX; WORDS];
+    }
+
     /// Makes room for the numbers above `highest`, up to and with `number`.
     fn clear_between(&mut self, highest: u64, number: u64) {
         if number - highest >= WINDOW {

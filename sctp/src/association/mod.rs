@@ -39,8 +39,8 @@ use timers::{Timer, Timers};
 /// - Output, to be polled after any input or command until it returns nothing: [`poll_transmit`](Self::poll_transmit),
 ///   [`poll_event`](Self::poll_event), [`poll_timeout`](Self::poll_timeout).
 /// - Commands: [`connect`](Self::connect), [`send`](Self::send), [`read`](Self::read),
-///   [`reset_streams`](Self::reset_streams), [`set_path`](Self::set_path), [`shutdown`](Self::shutdown),
-///   [`abort`](Self::abort).
+///   [`reset_streams`](Self::reset_streams), [`set_path`](Self::set_path), [`hold_data`](Self::hold_data),
+///   [`shutdown`](Self::shutdown), [`abort`](Self::abort).
 pub struct Association {
     config: Config,
     rng: StdRng,
@@ -65,6 +65,8 @@ pub struct Association {
     errors: u32,
     /// The layer beneath says that nothing gets through.
     is_path_lost: bool,
+    /// See [`hold_data`](Self::hold_data).
+    is_held: bool,
     events: VecDeque<Event>,
     stats: Stats,
     /// Room for the lists of a SACK, kept to save allocations.
@@ -100,6 +102,7 @@ impl Association {
             closing: false,
             errors: 0,
             is_path_lost: false,
+            is_held: false,
             events: VecDeque::new(),
             stats: Stats::default(),
             scratch: (Vec::new(), Vec::new()),

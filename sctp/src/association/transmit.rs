@@ -3,6 +3,7 @@
 use super::Association;
 use super::phase::{Phase, Stage};
 use super::timers::Timer;
+use crate::outbound::Filled;
 use crate::packet::{Chunk, Writer};
 use std::time::Instant;
 
@@ -27,6 +28,17 @@ impl Association {
             self.settle(now);
         }
         sent
+    }
+
+    /// While data is held back, packets carry none; acknowledgements and all that keeps the association alive go on.
+    /// For who shares the path with others, and gives each a part of it.
+    pub const fn hold_data(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
+    /// Whether the windows would let a packet with data go now.
+    pub fn has_data_to_send(&self) -> bool {
+        matches!(self.phase, Phase::Open(..)) && self.outbound.wants_to_send()
     }
 
     fn transmit_reply(&mut self, buf: &mut Vec<u8>) -> bool {
@@ -54,7 +66,7 @@ impl Association {
             Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => true,
             Stage::ShutdownSent | Stage::ShutdownAckSent => false,
         };
-        let wants_to_send = sends_data && self.outbound.wants_to_send();
+        let wants_to_send = sends_data && !self.is_held && self.outbound.wants_to_send();
         // A SACK that is not due yet rides along with data (section 6.1).
         let sack = peer.sack_due || (wants_to_send && peer.unacknowledged > 0);
         let header = self.header(tag);
@@ -101,7 +113,8 @@ impl Association {
         }
         // On the way out, acknowledgements are wanted at once (section 6.1).
         let hurry = stage != Stage::Established;
-        let filled = self.outbound.fill(now, writer, hurry, &mut self.stats);
+        let filled =
+            if self.is_held { Filled::default() } else { self.outbound.fill(now, writer, hurry, &mut self.stats) };
         if filled.any {
             self.heartbeat.data_sent = Some(now);
         }

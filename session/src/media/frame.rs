@@ -41,12 +41,53 @@ pub struct ReceivedFrame {
     pub received: Instant,
 }
 
+/// A packet to be sent, for those who forward: what another sender made, under the numbers that are agreed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// What it carries, as the codec's payload format has it.
+    pub payload: Bytes,
+    /// The codec of the payload, which the peer must have agreed to receive. Its payload type is found here: the number
+    /// that stands for it on the way in means nothing on the way out.
+    pub codec: Arc<Codec>,
+    /// What the payload format makes of it: the last packet of a frame of video, the first of sound after silence.
+    pub marker: bool,
+    /// When it is to be shown or heard, in ticks of the codec's clock, since whatever moment the caller counts from.
+    pub timestamp: u32,
+    /// Its number among the packets of the stream that it comes from: what is missing there is missing here too, so
+    /// that the peer can ask for it. The first of a track follows upon what was sent before, whatever its number. `None`
+    /// numbers packets in the order in which they are given.
+    pub sequence: Option<u16>,
+    /// Whether it belongs to a key frame; enough on one packet of the frame.
+    pub is_key_frame: bool,
+    /// When it was captured or arrived, for reports; `None` for the moment it is given.
+    pub captured: Option<Instant>,
+    /// Which layer it is to be sent in, where there are several.
+    pub rid: Option<Arc<str>>,
+}
+
+impl From<ReceivedPacket> for Packet {
+    /// A packet as it arrived, to be sent in the only layer. A [`ReceivedPacket`] does not say what it makes of a switch
+    /// between streams: forwarding one of several needs more.
+    fn from(received: ReceivedPacket) -> Self {
+        Self {
+            payload: received.payload,
+            codec: received.codec,
+            marker: received.header.marker,
+            timestamp: received.header.timestamp,
+            sequence: Some(received.header.sequence.0),
+            is_key_frame: false,
+            captured: Some(received.received),
+            rid: None,
+        }
+    }
+}
+
 /// A packet that arrived, for those who forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedPacket {
     /// The fixed part of its header.
     pub header: rtp::Header,
-    /// What is carried.
+    /// What is carried; empty where there was nothing but padding.
     pub payload: Bytes,
     /// The codec of its payload.
     pub codec: Arc<Codec>,
@@ -56,7 +97,7 @@ pub struct ReceivedPacket {
     pub received: Instant,
 }
 
-/// Why a frame was not taken for sending.
+/// Why a frame or a packet was not taken for sending.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -75,7 +116,29 @@ pub enum FrameError {
     /// The frame is not what this codec's frames look like.
     #[error(transparent)]
     Frame(#[from] rtp::payload::FrameError),
-    /// The network takes less than is sent: this frame was dropped.
+    /// The peer did not agree to receive this codec.
+    #[error(
+        "the peer did not agree to receive {} with `{}`; offer it among the transceiver's codecs", codec.name, codec.parameters
+    )]
+    NoCodec {
+        /// The codec of the packet.
+        codec: Box<Codec>,
+    },
+    /// The packet is longer than `MediaConfig::max_packet_payload` allows.
+    #[error("the packet carries {length} bytes, and {limit} fit; the bound is `max_packet_payload` in `Config::media`")]
+    PacketTooLong {
+        /// Bytes of its payload.
+        length: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A packet with this number was sent before, or it is too old for anybody to tell.
+    #[error("a packet numbered {sequence} was sent before, or is too old; send each number once")]
+    UsedNumber {
+        /// The number that was given.
+        sequence: u16,
+    },
+    /// The network takes less than is sent: this frame or packet was dropped.
     #[error(
         "{packets} packets already wait to be sent, as many as `Config::media` allows; send less, then a key frame"
     )]

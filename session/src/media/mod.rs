@@ -12,10 +12,10 @@ pub(crate) use codec::{Numbers, PayloadType};
 pub use dtmf::{ToneError, ToneEvent};
 pub use engine::{Door, InboundStats, MediaConfig, MediaStats, OutboundStats};
 pub(crate) use engine::{Engine, Told};
-pub use frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
+pub use frame::{Frame, FrameError, Packet, ReceivedFrame, ReceivedPacket};
 pub(crate) use section::{ExtensionNumbers, LocalMedia, RemoteMedia};
 pub(crate) use transceiver::{Agreed, Layer, Origin, Transceiver, Transceivers};
-pub use transceiver::{Encoding, TransceiverId, TransceiverInfo, TransceiverOptions};
+pub use transceiver::{Encoding, LayerBitrate, TransceiverId, TransceiverInfo, TransceiverOptions};
 
 /// What both sides agreed on for one media section.
 #[derive(Clone, Debug, PartialEq, Eq)]

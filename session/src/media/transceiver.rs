@@ -1,5 +1,6 @@
 //! Transceivers: what each side sends and receives in one media section (W3C WebRTC 1.0, section 5.4).
 
+use datachannel::Priority;
 use rand::Rng;
 use rand::rngs::StdRng;
 use sdp::Direction;
@@ -51,13 +52,28 @@ pub struct Encoding {
     pub rid: Option<String>,
     /// Whether it is sent now.
     pub active: bool,
-    /// The most it may take, in bits per second.
+    /// The most it may take, in bits per second. Of several layers, the one that takes least is the lowest; without it,
+    /// the last takes 2.5 Mbit/s at most and each one before it a good quarter of the next.
     pub max_bitrate: Option<u64>,
+    /// With less than this, in bits per second, it is better not sent; a quarter of the most where several layers do
+    /// not say.
+    pub min_bitrate: Option<u64>,
+    /// How much its track counts against others where there is not enough for all.
+    pub priority: Priority,
+}
+
+/// What a layer may send now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerBitrate {
+    /// The layer's name; none where there is only one.
+    pub rid: Option<String>,
+    /// In bits per second, all headers included; 0 where it is to pause.
+    pub bitrate: u64,
 }
 
 impl Default for Encoding {
     fn default() -> Self {
-        Self { rid: None, active: true, max_bitrate: None }
+        Self { rid: None, active: true, max_bitrate: None, min_bitrate: None, priority: Priority::default() }
     }
 }
 

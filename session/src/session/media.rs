@@ -8,8 +8,8 @@ use super::Session;
 use crate::media::{Encoding, Engine, MediaParameters, Origin, Told, Transceiver};
 use crate::negotiation::TrackChange;
 use crate::{
-    Codec, Door, Error, Event, Frame, FrameError, MediaKind, ReceivedFrame, ReceivedPacket, ToneError, TransceiverId,
-    TransceiverInfo, TransceiverOptions,
+    Codec, Door, Error, Event, Frame, FrameError, LayerBitrate, MediaKind, Packet, ReceivedFrame, ReceivedPacket,
+    ToneError, TransceiverId, TransceiverInfo, TransceiverOptions,
 };
 
 impl Session {
@@ -109,6 +109,18 @@ impl Session {
         self.media.as_mut().ok_or(FrameError::NotReady)?.send_frame(now, id, frame)
     }
 
+    /// Sends a packet that was made elsewhere, for those who forward. What the path does not take at once waits in the
+    /// same queue as the packets of frames.
+    ///
+    /// # Errors
+    /// [`FrameError`] says what does not fit; nothing was sent then.
+    pub fn send_packet(&mut self, now: Instant, id: TransceiverId, packet: &Packet) -> Result<(), FrameError> {
+        if self.transceiver(id).is_none_or(|one| one.stopped) {
+            return Err(FrameError::NoTransceiver);
+        }
+        self.media.as_mut().ok_or(FrameError::NotReady)?.send_packet(now, id, packet)
+    }
+
     /// The next whole frame that a transceiver received, if one is there.
     pub fn read_frame(&mut self, now: Instant, id: TransceiverId) -> Option<ReceivedFrame> {
         self.media.as_mut()?.read_frame(now, id)
@@ -131,6 +143,32 @@ impl Session {
         if let Some(engine) = &mut self.media {
             engine.request_keyframe(now, id, rid);
         }
+    }
+
+    /// What each layer that a transceiver sends may take now, in the order of its encodings.
+    pub fn layer_bitrates(&self, id: TransceiverId) -> Vec<LayerBitrate> {
+        self.media.as_ref().map(|engine| engine.layer_bitrates(id)).unwrap_or_default()
+    }
+
+    /// Changes what the layers of a transceiver may take and which of them are sent, without negotiation (W3C WebRTC
+    /// 1.0, `setParameters`).
+    ///
+    /// # Errors
+    ///
+    /// When the transceiver is over, or its layers are not these by number, name and order.
+    pub fn set_encodings(&mut self, now: Instant, id: TransceiverId, encodings: Vec<Encoding>) -> Result<(), Error> {
+        self.check_open()?;
+        let one = self.negotiation.transceivers.by_id_mut(id).filter(|one| !one.stopped).ok_or_else(unknown)?;
+        if !one.layers.iter().map(|layer| &layer.encoding.rid).eq(encodings.iter().map(|one| &one.rid)) {
+            return Err(Error::Track("the layers of a transceiver stay those it was made with".into()));
+        }
+        if let Some(engine) = &mut self.media {
+            engine.set_encodings(now, id, &encodings);
+        }
+        for (layer, encoding) in one.layers.iter_mut().zip(encodings) {
+            layer.encoding = encoding;
+        }
+        Ok(())
     }
 
     /// Sends these tones beside the sound of a transceiver (`RTCDTMFSender.insertDTMF`, W3C WebRTC 1.0, section 7.2): 0 to
@@ -171,7 +209,8 @@ impl Session {
         }
     }
 
-    /// What the path carries, in bits per second, as far as media has found out.
+    /// What the path carries for media, in bits per second, as far as media has found out: all of it but what data
+    /// channels take, and what is sent again.
     pub fn bandwidth(&self) -> Option<u64> {
         self.media.as_ref().map(|engine| engine.estimate())
     }
@@ -205,6 +244,7 @@ impl Session {
             Told::Readable(id) => Event::MediaReadable(id),
             Told::KeyframeRequested(transceiver, rid) => Event::KeyframeRequested { transceiver, rid },
             Told::Bandwidth(estimate) => Event::Bandwidth(estimate),
+            Told::Layers(transceiver) => Event::LayerBitrates { transceiver, layers: self.layer_bitrates(transceiver) },
             Told::ToneChange(transceiver, tone) => Event::ToneChange { transceiver, tone },
             Told::Tone(transceiver, tone) => Event::Tone { transceiver, tone },
             Told::Muted(transceiver, true) => Event::TrackMuted(transceiver),

@@ -187,8 +187,18 @@ impl Session {
     /// Appends one datagram to `buf` and says which socket it leaves from and where it goes.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Route> {
         let (channels, media) = (&mut self.channels, &mut self.media);
+        channels.hold_data(media.as_mut().is_some_and(|engine| !engine.lets_data(now)));
         let append_media = |buf: &mut Vec<u8>| media.as_mut().is_some_and(|engine| engine.poll_transmit(now, buf));
-        let route = self.transport.poll_transmit(now, buf, append_media, |buf| channels.poll_transmit(now, buf));
+        let mut data = 0;
+        let route = self.transport.poll_transmit(now, buf, append_media, |buf| {
+            let before = buf.len();
+            let sent = channels.poll_transmit(now, buf);
+            data = (buf.len() - before).saturating_add(dtls::MAX_OVERHEAD) * usize::from(sent);
+            sent
+        });
+        if let Some(engine) = &mut self.media {
+            engine.on_data(now, data, self.channels.association().has_data_to_send());
+        }
         if route.is_some() || self.life != Life::Closed {
             return route;
         }
@@ -206,8 +216,11 @@ impl Session {
         };
         // Without a path nothing can be sent, so what is due stays so: it waits for the path, not for the time.
         let has_path = self.transport.ice.route().is_some();
-        let media = self.media.as_ref().filter(|_| has_path).and_then(|engine| engine.poll_timeout());
-        [self.transport.poll_timeout(), self.channels.poll_timeout(), media, close].into_iter().flatten().min()
+        let media = self.media.as_ref().filter(|_| has_path);
+        let data = media.and_then(|engine| engine.data_release());
+        let data = data.filter(|_| self.channels.association().has_data_to_send());
+        let media = media.and_then(|engine| engine.poll_timeout());
+        [self.transport.poll_timeout(), self.channels.poll_timeout(), media, data, close].into_iter().flatten().min()
     }
 
     /// What happened. Channels come after what was decided beneath them, and before the last state.

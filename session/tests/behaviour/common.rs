@@ -9,7 +9,8 @@ use sim::{Link, Network, Node, NodeId};
 use visavis_session::datachannel::{self, ChannelId, Message};
 use visavis_session::dtls::Identity;
 use visavis_session::{
-    Config, ConnectionState, Event, OfferOptions, ReceivedFrame, Session, SessionDescription, TransceiverId,
+    Config, ConnectionState, Event, OfferOptions, ReceivedFrame, ReceivedPacket, Session, SessionDescription,
+    TransceiverId,
 };
 
 /// Long enough for any handshake that can succeed at all.
@@ -32,6 +33,8 @@ pub(crate) struct Host {
     pub(crate) received: HashMap<ChannelId, Vec<Message>>,
     /// Frames that transceivers received.
     pub(crate) frames: HashMap<TransceiverId, Vec<ReceivedFrame>>,
+    /// Packets that transceivers received.
+    pub(crate) packets: Vec<ReceivedPacket>,
     /// The largest datagram that it sent, in bytes.
     pub(crate) largest: usize,
 }
@@ -45,6 +48,7 @@ impl Host {
             closed: Vec::new(),
             received: HashMap::new(),
             frames: HashMap::new(),
+            packets: Vec::new(),
             largest: 0,
         }
     }
@@ -71,6 +75,9 @@ impl Host {
             if let Event::MediaReadable(id) = &event {
                 while let Some(frame) = self.session.read_frame(now, *id) {
                     self.frames.entry(*id).or_default().push(frame);
+                }
+                while let Some(packet) = self.session.read_packet(now, *id) {
+                    self.packets.push(packet);
                 }
             }
             self.events.push(event);

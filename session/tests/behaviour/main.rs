@@ -1,5 +1,6 @@
 //! Whole sessions against each other over a simulated network, in virtual time.
 
+mod bandwidth;
 mod closing;
 #[cfg(test)]
 mod common;
@@ -12,11 +13,12 @@ mod hostile;
 #[cfg(test)]
 mod media;
 mod negotiation;
+#[cfg(test)]
+mod packets;
 mod paths;
 #[cfg(test)]
 mod perfect;
 mod restart;
-#[cfg(test)]
 mod sound;
 #[cfg(test)]
 mod stats;

@@ -13,6 +13,7 @@ mod channels;
 mod closing;
 mod demo;
 mod duo;
+mod forward;
 mod harness;
 mod media;
 mod messages;

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use rtp::SequenceNumber;
-use rtp::bandwidth::{Arrivals, ArrivalsConfig, Bitrate, Config, Estimator, Event, Pacer, PacerConfig};
+use rtp::bandwidth::{Arrivals, ArrivalsConfig, Bitrate, Config, Estimator, Pacer, PacerConfig};
 use rtp::rtcp::TransportFeedback;
 
 use super::MediaConfig;
+use super::share::Share;
 
 /// All streams of a session together: they share one path.
 pub(super) struct Bandwidth {
@@ -14,6 +15,7 @@ pub(super) struct Bandwidth {
     estimator: Estimator,
     pacer: Pacer,
     arrivals: Arrivals,
+    share: Share,
     /// A source that arrived; feedback names one.
     ssrc: u32,
     /// The estimate as it was told last.
@@ -24,6 +26,7 @@ pub(super) struct Bandwidth {
 
 impl Bandwidth {
     pub(super) fn new(config: &MediaConfig, now: Instant) -> Self {
+        let share_of_data = config.share_of_data;
         let config = Config {
             initial: Bitrate(config.start_bitrate),
             min: Bitrate(config.min_bitrate),
@@ -35,7 +38,8 @@ impl Bandwidth {
         let estimator = Estimator::new(config, now);
         let pacer = Pacer::new(PacerConfig::default(), estimator.target());
         let arrivals = Arrivals::new(ArrivalsConfig::default(), now);
-        Self { config, estimator, pacer, arrivals, ssrc: 0, told: 0, now }
+        let share = Share::new(share_of_data);
+        Self { config, estimator, pacer, arrivals, share, ssrc: 0, told: 0, now }
     }
 
     /// Whether the peer reports what arrives, by what was negotiated.
@@ -45,9 +49,22 @@ impl Bandwidth {
             self.config.initial = self.estimator.target();
             self.estimator = Estimator::new(self.config, now);
         }
+        self.advance(now);
     }
 
+    /// What encoders may make: what the path carries, but for what data channels and repairs take of it.
     pub(super) fn estimate(&self) -> u64 {
+        let media = self.share.for_media(self.now, self.estimator.target());
+        self.share.for_frames(self.now, media).0
+    }
+
+    /// What of it is left for video.
+    pub(super) fn for_video(&self, now: Instant) -> u64 {
+        self.estimate().saturating_sub(self.share.audio(now).0)
+    }
+
+    /// What the path carries, for all that is sent.
+    pub(super) const fn total(&self) -> u64 {
         self.estimator.target().0
     }
 
@@ -74,11 +91,39 @@ impl Bandwidth {
     }
 
     /// A packet leaves; gives its number among all of the transport.
-    pub(super) fn on_sent(&mut self, now: Instant, bytes: usize) -> SequenceNumber {
+    pub(super) fn on_sent(&mut self, now: Instant, bytes: usize, is_video: bool) -> SequenceNumber {
         let sequence = self.estimator.on_sent(now, bytes, self.pacer.cluster());
         self.pacer.on_sent(now, bytes);
+        self.share.on_media(now, bytes, is_video);
         self.advance(now);
         sequence
+    }
+
+    /// What was told of last by [`on_sent`](Self::on_sent) had been sent before.
+    pub(super) fn on_repair(&mut self, now: Instant, bytes: usize) {
+        self.share.on_repair(now, bytes);
+    }
+
+    /// Whether data channels may send now.
+    pub(super) fn lets_data(&mut self, now: Instant) -> bool {
+        self.now = now;
+        self.share.lets_data(now)
+    }
+
+    /// A packet of the data channels has left.
+    pub(super) fn on_data_sent(&mut self, now: Instant, bytes: usize) {
+        self.estimator.on_sent_beside(now, bytes);
+        self.share.on_data(now, bytes);
+    }
+
+    /// Data channels have something to send, and are not let.
+    pub(super) const fn on_data_waiting(&mut self, now: Instant) {
+        self.share.on_waiting(now);
+    }
+
+    /// When data channels may go on.
+    pub(super) const fn data_release(&self) -> Option<Instant> {
+        self.share.release()
     }
 
     pub(super) fn handle_arrival(&mut self, now: Instant, ssrc: u32, sequence: SequenceNumber, bytes: usize) {
@@ -120,9 +165,9 @@ impl Bandwidth {
     /// What the estimator has to say to the pacer.
     fn advance(&mut self, now: Instant) {
         self.now = now;
-        while let Some(Event::Target(target)) = self.estimator.poll_event() {
-            self.pacer.set_target(now, target);
-        }
+        let target = self.estimator.target();
+        self.share.set_estimate(Some(target).filter(|_| self.config.probing), self.config.max);
+        self.pacer.set_target(now, self.share.for_media(now, target));
         while let Some(probe) = self.estimator.poll_probe(now) {
             self.pacer.start_probe(now, probe);
         }

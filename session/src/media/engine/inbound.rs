@@ -25,6 +25,10 @@ pub(super) struct Inbound {
     rtt: Option<Duration>,
     /// Counts full intra requests (RFC 5104, section 4.3.1.1).
     pub(super) fir_sequence: u8,
+    /// How many of these were sent.
+    pub(super) fir_count: u64,
+    /// Width and height, as the last key frame says.
+    pub(super) frame_size: Option<(u32, u32)>,
     /// What came, where packets carry those before them.
     pub(super) heard: Heard,
     /// What it makes of telephone events, once there are any.
@@ -33,10 +37,6 @@ pub(super) struct Inbound {
     last: Option<(SequenceNumber, Instant)>,
     /// The peer said goodbye: how long what is missing may still come.
     ends: Option<Instant>,
-    /// How many of these were sent.
-    pub(super) fir_count: u64,
-    /// Width and height, as the last key frame says.
-    pub(super) frame_size: Option<(u32, u32)>,
 }
 
 struct Stream {
@@ -56,12 +56,12 @@ impl Inbound {
             stream: None,
             rtt: None,
             fir_sequence: 0,
+            fir_count: 0,
+            frame_size: None,
             heard: Heard::default(),
             keys: None,
             last: None,
             ends: None,
-            fir_count: 0,
-            frame_size: None,
         }
     }
 
@@ -288,9 +288,9 @@ impl Engine {
         if taken.is_none() {
             self.stats.unknown_dropped += 1;
         } else if let Some(stream) = section.stream_mut(place.stream) {
+            let beyond_fixed = packet.header_len.saturating_sub(FIXED_HEADER_LENGTH) + usize::from(packet.padding);
             if let Some(receiver) = stream.receiver_mut() {
-                let padding = usize::from(packet.padding);
-                receiver.count_header_bytes(packet.header_len.saturating_sub(FIXED_HEADER_LENGTH) + padding);
+                receiver.count_header_bytes(beyond_fixed);
             }
             if !place.is_rtx {
                 stream.hear(now, header.sequence);
@@ -386,7 +386,12 @@ impl Section {
         // What came before the first packet of the stream itself repairs nothing.
         let receiver = inbound.receiver_mut()?;
         receiver.set_rtx_ssrc(now, ssrc);
+        let duplicates = receiver.stats().duplicates;
         receiver.handle_rtx(now, &rtp::Header { payload_type, ..header }, payload);
+        // Some senders fill the path with what has come already.
+        if receiver.stats().duplicates > duplicates {
+            return Some(());
+        }
         // Without a payload it only probes the path.
         let Some((sequence, payload)) = rtp::payload::rtx::decode(payload).ok()? else { return Some(()) };
         let header = rtp::Header { sequence, payload_type, ssrc: stream, ..header };
@@ -403,6 +408,8 @@ impl Section {
     ) -> Option<()> {
         let codec = self.codec(header.payload_type)?;
         let stream = self.stream_mut(ssrc)?;
+        let duplicates = |stream: &Inbound| stream.receiver().map(|receiver| receiver.stats().duplicates);
+        let before = duplicates(stream).unwrap_or_default();
         if codec.format().is_some() {
             stream.stream(now, header.payload_type, &codec, config)?.receiver.handle_packet(now, &header, payload);
         } else {
@@ -410,9 +417,13 @@ impl Section {
             if let Some(receiver) = stream.receiver_mut() {
                 receiver.handle_packet(now, &header, &[]);
             }
-            if codec.is_telephone_event() {
-                self.hear_tones(now, ssrc, codec.clock_rate, &header, payload)?;
-            }
+        }
+        let is_duplicate = duplicates(stream).is_some_and(|now| now > before);
+        if codec.is_telephone_event() {
+            self.hear_tones(now, ssrc, codec.clock_rate, &header, payload)?;
+        }
+        if is_duplicate {
+            return Some(());
         }
         self.forward(now, config, ssrc, header, payload)
     }
@@ -430,7 +441,7 @@ impl Section {
         header: rtp::Header,
         payload: &[u8],
     ) -> Option<()> {
-        if self.door == Door::Frames || payload.is_empty() {
+        if self.door == Door::Frames {
             return Some(());
         }
         let codec = self.codec(header.payload_type)?;

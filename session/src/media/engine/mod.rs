@@ -6,9 +6,11 @@
 
 mod bandwidth;
 mod inbound;
+mod layers;
 mod outbound;
 mod redundancy;
 mod rtcp;
+mod share;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use rtp::NtpTime;
 use rtp::packet::{Extension, ExtensionMap};
 
 use super::dtmf::ToneEvent;
-use super::frame::{Frame, FrameError, ReceivedFrame, ReceivedPacket};
+use super::frame::{Frame, FrameError, Packet, ReceivedFrame, ReceivedPacket};
 use super::{Codec, MediaKind, MediaParameters, PayloadType, TransceiverId};
 use bandwidth::Bandwidth;
 use inbound::Inbound;
@@ -39,6 +41,9 @@ use tones::Tones;
 pub struct MediaConfig {
     /// The largest RTP payload, in bytes: what is left of the session's MTU for it.
     pub max_payload: usize,
+    /// The largest payload of a packet that was made elsewhere, in bytes. Browsers fill packets of 1,200 bytes, headers
+    /// included.
+    pub max_packet_payload: usize,
     /// How many sources of the peer one media section may have, layers and retransmissions apart.
     pub max_sources: usize,
     /// How long a gap may hold up the video behind it.
@@ -61,14 +66,19 @@ pub struct MediaConfig {
     pub start_bitrate: u64,
     /// The least that is ever estimated, in bits per second.
     pub min_bitrate: u64,
-    /// The most that is ever estimated, in bits per second.
+    /// The most that is ever estimated, in bits per second. Where the path carries about as much, data channels are
+    /// not held back beside video.
     pub max_bitrate: u64,
+    /// The part of the path that data channels are sure of beside video, from 0 to 1, when both have more to send than
+    /// the path carries. What either does not use is the other's.
+    pub share_of_data: f64,
 }
 
 impl Default for MediaConfig {
     fn default() -> Self {
         Self {
             max_payload: 1100,
+            max_packet_payload: 1200,
             max_sources: 16,
             max_video_wait: Duration::from_millis(500),
             max_audio_wait: Duration::from_millis(120),
@@ -81,6 +91,7 @@ impl Default for MediaConfig {
             start_bitrate: 500_000,
             min_bitrate: 30_000,
             max_bitrate: 30_000_000,
+            share_of_data: 1.0 / 3.0,
         }
     }
 }
@@ -91,7 +102,7 @@ pub enum Door {
     /// Whole frames in order.
     #[default]
     Frames,
-    /// Packets as they arrive, those that were sent again among them.
+    /// Packets as they arrive, those that were sent again among them, but each once.
     Packets,
 }
 
@@ -101,6 +112,8 @@ pub(crate) enum Told {
     Readable(TransceiverId),
     KeyframeRequested(TransceiverId, Option<String>),
     Bandwidth(u64),
+    /// What the layers of this one may send.
+    Layers(TransceiverId),
     /// A tone begins to be sent; none: all were.
     ToneChange(TransceiverId, Option<char>),
     /// A tone of the peer begins or ends.
@@ -121,6 +134,8 @@ struct Section {
     door: Door,
     packets: VecDeque<ReceivedPacket>,
     was_told_readable: bool,
+    /// Whether its layers were told what they may send.
+    was_allotted: bool,
     /// Tones that are sent.
     tones: Option<Box<Tones>>,
     /// Tones of the peer that nobody was told of yet.
@@ -153,6 +168,8 @@ pub(crate) struct Engine {
     turn: usize,
     places: HashMap<u32, Place>,
     bandwidth: Bandwidth,
+    /// When it was last looked at what each layer may send.
+    allotted: Option<Instant>,
     reports: Reports,
     /// Sources of ours that are over, which the peer is yet to hear.
     goodbyes: Vec<u32>,
@@ -176,6 +193,8 @@ pub struct MediaStats {
     pub malformed_dropped: u64,
     /// Packets that belong to nothing that was agreed.
     pub unknown_dropped: u64,
+    /// What the path is estimated to carry, in bits per second: media of every kind, and data channels beside video.
+    pub estimate: u64,
 }
 
 impl Engine {
@@ -195,6 +214,7 @@ impl Engine {
             began,
             cname,
             keys: None,
+            allotted: None,
             sections: Vec::new(),
             turn: 0,
             places: HashMap::new(),
@@ -240,6 +260,7 @@ impl Engine {
         self.tell_rtt();
         self.bandwidth.set_feedback(now, self.sections.iter().any(Section::has_transport_feedback));
         self.reports.set_in_use(now, !self.sections.is_empty());
+        self.allot(now, true);
     }
 
     /// Rebuilds what packets are routed by.
@@ -285,13 +306,17 @@ impl Engine {
         }
         let no_layer = || FrameError::NoLayer { rid: frame.rid.clone() };
         let stream = section.outbound.iter_mut().find(|stream| stream.rid == frame.rid).ok_or_else(no_layer)?;
-        stream.send_frame(now, frame)?;
-        if frame.is_key_frame {
-            let mut types = section.parameters.send.iter().flat_map(|send| &send.types);
-            let sent = types.find(|one| one.number == stream.payload_type);
-            stream.frame_size = sent.and_then(|one| one.codec.frame_size(&frame.data)).or(stream.frame_size);
-        }
-        Ok(())
+        stream.send_frame(now, section.parameters.send.as_ref(), frame)
+    }
+
+    pub(crate) fn send_packet(&mut self, now: Instant, id: TransceiverId, packet: &Packet) -> Result<(), FrameError> {
+        let has_keys = self.has_keys();
+        let section = self.section_mut(id).ok_or(FrameError::NotReady)?;
+        let (Some(send), true) = (&section.parameters.send, has_keys) else { return Err(FrameError::NotReady) };
+        let rid = packet.rid.as_deref();
+        let no_layer = || FrameError::NoLayer { rid: rid.map(str::to_owned) };
+        let stream = section.outbound.iter_mut().find(|stream| stream.rid.as_deref() == rid).ok_or_else(no_layer)?;
+        stream.send_packet(now, send, packet)
     }
 
     pub(crate) fn set_door(&mut self, id: TransceiverId, door: Door) {
@@ -351,18 +376,21 @@ impl Engine {
             section.tell_tones(&mut self.told);
             section.tell_readable(&mut self.told);
         }
+        self.tell_requests(now);
         self.forget_ended(now);
         self.bandwidth.handle_timeout(now);
-        self.tell_bandwidth();
+        self.tell_bandwidth(now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.keys.as_ref()?;
         let streams = self.sections.iter().flat_map(|section| &section.inbound).filter_map(Inbound::poll_timeout);
+        let sent = self.sections.iter().flat_map(|section| &section.outbound);
+        let requests = sent.filter_map(|stream| stream.sender.poll_timeout());
         let has_queued = self.sections.iter().flat_map(|section| &section.outbound).any(Outbound::has_queued);
         let others = [self.reports.poll_timeout(), self.bandwidth.poll_timeout(has_queued)];
-        let streams = streams.chain(self.sections.iter().filter_map(Section::tones_timeout));
-        streams.chain(others.into_iter().flatten()).min()
+        let tones = self.sections.iter().filter_map(Section::tones_timeout);
+        streams.chain(requests).chain(tones).chain(others.into_iter().flatten()).min()
     }
 
     pub(crate) fn poll_told(&mut self) -> Option<Told> {
@@ -375,7 +403,8 @@ impl Engine {
         }
     }
 
-    fn tell_bandwidth(&mut self) {
+    fn tell_bandwidth(&mut self, now: Instant) {
+        self.allot(now, false);
         if let Some(estimate) = self.bandwidth.take_news() {
             self.told.retain(|told| !matches!(told, Told::Bandwidth(_)));
             self.tell(Told::Bandwidth(estimate));
@@ -388,7 +417,7 @@ impl Engine {
     }
 
     pub(crate) const fn stats(&self) -> MediaStats {
-        self.stats
+        MediaStats { estimate: self.bandwidth.total(), ..self.stats }
     }
 }
 
@@ -407,6 +436,7 @@ impl Section {
             door: Door::default(),
             packets: VecDeque::new(),
             was_told_readable: false,
+            was_allotted: false,
             tones: None,
             tones_heard: VecDeque::new(),
             is_muted: false,

@@ -1,14 +1,17 @@
 //! What is sent: frames become packets, and packets leave as fast as the path takes them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use rtp::packet::{AbsSendTime, ExtensionWriter, Values};
-use rtp::send::{self, Kind, OutgoingFrame, SendError, Sender};
+use rtp::send::{self, Kind, Numbering, OutgoingFrame, OutgoingPacket, SendError, Sender};
+use rtp::{Header, SequenceNumber};
 
-use super::super::frame::{Frame, FrameError};
-use super::super::{Layer, MediaKind, SendParameters};
+use super::super::frame::{Frame, FrameError, Packet};
+use super::super::{Codec, Encoding, Layer, MediaKind, PayloadType, SendParameters};
+use super::layers::Allotted;
 use super::redundancy::Redundancy;
 use super::{Engine, MediaConfig, Section};
 
@@ -16,23 +19,33 @@ use super::{Engine, MediaConfig, Section};
 pub(super) struct Outbound {
     pub(super) ssrc: u32,
     pub(super) rid: Option<String>,
+    pub(super) encoding: Encoding,
+    /// Its place among the layers.
+    pub(super) place: usize,
+    pub(super) allotted: Allotted,
     pub(super) payload_type: u8,
     pub(super) clock_rate: u32,
     /// When the last frame was sent, and its timestamp.
     last: Option<(Instant, u32)>,
     /// Where each packet carries those before it.
     red: Option<Redundancy>,
+    rtx_ssrc: u32,
     pub(super) sender: Sender,
     /// Bytes of headers and padding that were sent.
     pub(super) header_bytes: u64,
     /// Width and height, as the last key frame says.
     pub(super) frame_size: Option<(u32, u32)>,
+    /// The codec of the last packet that was given, and its number here.
+    given: Option<(Arc<Codec>, u8)>,
+    /// What is added to the sequence numbers that packets are given with.
+    number_offset: Option<u16>,
+    /// After a number that could not be: the next one, which would show that whoever gives them has begun anew.
+    suspect: Option<SequenceNumber>,
 }
 
 impl Outbound {
     fn new(now: Instant, layer: &Layer, send: &SendParameters, config: &MediaConfig, rng: &mut StdRng) -> Option<Self> {
-        // What can be packetised comes first; events ride along.
-        let best = send.types.iter().find(|one| one.codec.format().is_some())?;
+        let best = best_type(send)?;
         let media = match best.codec.kind {
             MediaKind::Audio => send::Media::Audio,
             MediaKind::Video => send::Media::Video,
@@ -44,6 +57,7 @@ impl Outbound {
         // and an AEAD must not seal another one under its number (RFC 7714, section 8.4).
         sender.resends_without_rtx = false;
         sender.max_payload = config.max_payload;
+        sender.max_packet_payload = Some(config.max_packet_payload);
         sender.header_size = HEADER_BYTES;
         sender.queue_packets = config.max_queued_packets;
         sender.history_packets = config.history;
@@ -52,13 +66,20 @@ impl Outbound {
         Some(Self {
             ssrc: layer.ssrc,
             rid: layer.encoding.rid.clone(),
+            encoding: layer.encoding.clone(),
+            place: 0,
+            allotted: Allotted::default(),
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
             last: None,
             red: None,
+            rtx_ssrc: layer.rtx_ssrc,
             sender: Sender::new(sender, now, seed),
             header_bytes: 0,
             frame_size: None,
+            given: None,
+            number_offset: None,
+            suspect: None,
         })
     }
 
@@ -66,7 +87,17 @@ impl Outbound {
         self.sender.next_size().is_some()
     }
 
-    pub(super) fn send_frame(&mut self, now: Instant, frame: &Frame) -> Result<(), FrameError> {
+    pub(super) fn send_frame(
+        &mut self,
+        now: Instant,
+        send: Option<&SendParameters>,
+        frame: &Frame,
+    ) -> Result<(), FrameError> {
+        let best = send.and_then(best_type);
+        if let Some(best) = best {
+            self.set_type(best);
+        }
+        self.count_by_ourselves();
         let timestamp = ticks(frame.timestamp, self.clock_rate);
         self.last = Some((now, timestamp));
         let is_key_frame = frame.is_key_frame;
@@ -77,14 +108,109 @@ impl Outbound {
             }
             Some(_) | None => self.sender.send_frame(now, &outgoing),
         };
-        sent.map_err(|error| match error {
+        sent.map_err(|error| self.refused(error))?;
+        if is_key_frame {
+            self.frame_size = best.and_then(|best| best.codec.frame_size(&frame.data)).or(self.frame_size);
+        }
+        Ok(())
+    }
+
+    /// Sends a packet that was made elsewhere.
+    pub(super) fn send_packet(
+        &mut self,
+        now: Instant,
+        send: &SendParameters,
+        packet: &Packet,
+    ) -> Result<(), FrameError> {
+        let payload_type = self.type_of(send, &packet.codec)?;
+        let offset = match packet.sequence {
+            Some(sequence) => self.number_offset(sequence),
+            None => {
+                self.count_by_ourselves();
+                0
+            }
+        };
+        // The sender does that by itself where it counts by itself.
+        let timestamp_offset = packet.sequence.map_or(0, |_| self.sender.timestamp_offset());
+        let header = Header {
+            marker: packet.marker,
+            payload_type,
+            sequence: SequenceNumber(packet.sequence.unwrap_or_default()).plus(offset),
+            timestamp: packet.timestamp.wrapping_add(timestamp_offset),
+            ssrc: self.ssrc,
+        };
+        let outgoing = OutgoingPacket {
+            header,
+            payload: packet.payload.clone(),
+            captured: packet.captured,
+            is_key_frame: packet.is_key_frame,
+            tag: 0,
+        };
+        let given = SequenceNumber(packet.sequence.unwrap_or_default());
+        match self.sender.send_packet(now, outgoing) {
+            Err(SendError::BadNumber) => {
+                // The second in a row is believed: the packet behind it begins anew.
+                if self.suspect.replace(given.next()) == Some(given) {
+                    (self.number_offset, self.suspect) = (None, None);
+                }
+                Err(FrameError::UsedNumber { sequence: given.0 })
+            }
+            result => {
+                self.suspect = None;
+                result.map_err(|error| self.refused(error))
+            }
+        }
+    }
+
+    /// What is added to numbers that are given, so that the first follows upon what was sent before.
+    fn number_offset(&mut self, first: u16) -> u16 {
+        if self.number_offset.is_none() {
+            self.sender.set_numbering(Numbering::Kept);
+        }
+        let next = self.sender.next_number();
+        *self.number_offset.get_or_insert(next.0.wrapping_sub(first))
+    }
+
+    fn count_by_ourselves(&mut self) {
+        self.sender.set_numbering(Numbering::Continuous);
+        (self.number_offset, self.suspect) = (None, None);
+    }
+
+    /// The number of a codec here. That of the last packet is remembered, as codecs seldom change.
+    fn type_of(&mut self, send: &SendParameters, codec: &Arc<Codec>) -> Result<u8, FrameError> {
+        if let Some((last, number)) = &self.given
+            && Arc::ptr_eq(last, codec)
+        {
+            return Ok(*number);
+        }
+        let agreed = send.types.iter().find(|one| one.codec.matches(codec));
+        let agreed = agreed.ok_or_else(|| FrameError::NoCodec { codec: Box::new((**codec).clone()) })?;
+        self.given = Some((codec.clone(), agreed.number));
+        // What rides along leaves the stream as it is.
+        if agreed.codec.format().is_some() {
+            self.set_type(agreed);
+        }
+        Ok(agreed.number)
+    }
+
+    /// From now on the stream is of this type, and repaired by what is agreed for it.
+    fn set_type(&mut self, one: &PayloadType) {
+        if self.payload_type == one.number {
+            return;
+        }
+        (self.payload_type, self.clock_rate, self.given) = (one.number, one.codec.clock_rate, None);
+        self.sender.set_format(one.codec.format(), one.number, one.codec.clock_rate);
+        self.sender.set_rtx(one.rtx.map(|payload_type| send::Rtx { ssrc: self.rtx_ssrc, payload_type }));
+    }
+
+    fn refused(&self, error: SendError) -> FrameError {
+        match error {
             SendError::Frame(error) => FrameError::Frame(error),
             SendError::QueueFull(_) => FrameError::Full { packets: self.sender.stats().queued_packets },
+            SendError::TooLong { length, limit } => FrameError::PacketTooLong { length, limit },
             // Streams here are always active and take frames.
-            SendError::Inactive | SendError::NoFormat | SendError::TooLong { .. } | SendError::BadNumber | _ => {
-                FrameError::NotReady
-            }
-        })
+            SendError::Inactive | SendError::NoFormat | SendError::BadNumber | _ => FrameError::NotReady,
+        }
     }
 }
 
@@ -96,10 +222,31 @@ impl Outbound {
         timestamp.wrapping_add(ticks(now.saturating_duration_since(at), self.clock_rate))
     }
 
-    /// Whether what it is sending is of no more use, and nothing of it may leave.
-    fn set_active(&mut self, now: Instant, is_active: bool) {
-        self.sender.set_active(now, is_active);
+    /// The stream goes on under what is agreed now.
+    fn resumed(mut self, now: Instant, send: &SendParameters) -> Self {
+        self.sender.set_active(now, true);
+        self.given = None;
+        // A number keeps its meaning, but it may no longer be agreed.
+        let is_agreed = send.types.iter().any(|one| one.number == self.payload_type);
+        if let (false, Some(best)) = (is_agreed, best_type(send)) {
+            self.set_type(best);
+        }
+        self
     }
+
+    /// What it carries of earlier frames is what is agreed now.
+    fn with_redundancy(mut self, send: &SendParameters, config: &MediaConfig) -> Self {
+        let red = Redundancy::new(send, config);
+        if red.as_ref().map(Redundancy::payload_type) != self.red.as_ref().map(Redundancy::payload_type) {
+            self.red = red;
+        }
+        self
+    }
+}
+
+/// What is sent where nobody says otherwise: of what can be packetised, the first.
+fn best_type(send: &SendParameters) -> Option<&PayloadType> {
+    send.types.iter().find(|one| one.codec.format().is_some())
 }
 
 /// A time in ticks of a clock; as timestamps do, it wraps.
@@ -113,36 +260,25 @@ impl Section {
     /// Streams for the layers that are agreed; those that were there go on, and those of before go on where they
     /// stopped, as a source never gives a sequence number twice.
     pub(super) fn configure_outbound(&mut self, now: Instant, config: &MediaConfig, rng: &mut StdRng) {
-        let types = self.parameters.send.iter().flat_map(|send| &send.types);
-        let best = types.into_iter().find(|one| one.codec.format().is_some()).map(|one| one.number);
-        let layers = self.parameters.send.iter().flat_map(|send| &send.layers);
-        let is_agreed = |stream: &Outbound, layer: &Layer| {
-            Some(stream.payload_type) == best && layer.ssrc == stream.ssrc && layer.encoding.rid == stream.rid
-        };
         let mut before: Vec<Outbound> = self.outbound.drain(..).chain(self.parked.drain(..)).collect();
-        for layer in layers {
-            let known = before.iter().position(|stream| is_agreed(stream, layer));
-            match (known.map(|index| before.swap_remove(index)), &self.parameters.send) {
-                (Some(mut stream), _) => {
-                    stream.set_active(now, true);
-                    self.outbound.push(stream);
-                }
-                (None, Some(send)) => {
-                    before.retain(|stream| stream.ssrc != layer.ssrc);
-                    self.outbound.extend(Outbound::new(now, layer, send, config, rng));
-                }
-                (None, None) => {}
+        if let Some(send) = &self.parameters.send {
+            for (place, layer) in send.layers.iter().enumerate() {
+                let is_of = |stream: &Outbound| stream.ssrc == layer.ssrc && stream.rid == layer.encoding.rid;
+                let known = before.iter().position(is_of).map(|index| before.swap_remove(index));
+                before.retain(|stream| stream.ssrc != layer.ssrc);
+                let stream = match known {
+                    Some(stream) => Some(stream.resumed(now, send)),
+                    None => Outbound::new(now, layer, send, config, rng),
+                };
+                self.outbound.extend(stream.map(|stream| Outbound {
+                    place,
+                    encoding: layer.encoding.clone(),
+                    ..stream.with_redundancy(send, config)
+                }));
             }
         }
-        before.iter_mut().for_each(|stream| stream.set_active(now, false));
+        before.iter_mut().for_each(|stream| stream.sender.set_active(now, false));
         self.parked = before;
-        let Some(send) = &self.parameters.send else { return };
-        for stream in &mut self.outbound {
-            let red = Redundancy::new(send, config);
-            if red.as_ref().map(Redundancy::payload_type) != stream.red.as_ref().map(Redundancy::payload_type) {
-                stream.red = red;
-            }
-        }
     }
 }
 
@@ -150,6 +286,25 @@ impl Engine {
     /// Appends one protected datagram: reports and requests first, then sound, then pictures as the pacer allows.
     pub(crate) fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         self.keys.is_some() && (self.transmit_rtcp(now, buf) || self.transmit_rtp(now, buf))
+    }
+
+    /// Whether data channels may send now, beside media.
+    pub(crate) fn lets_data(&mut self, now: Instant) -> bool {
+        self.bandwidth.lets_data(now)
+    }
+
+    /// So many bytes of data channels have left; or none could, though there are some.
+    pub(crate) fn on_data(&mut self, now: Instant, sent: usize, has_more: bool) {
+        if sent > 0 {
+            self.bandwidth.on_data_sent(now, sent);
+        } else if has_more {
+            self.bandwidth.on_data_waiting(now);
+        }
+    }
+
+    /// When data channels that have to wait may go on.
+    pub(crate) const fn data_release(&self) -> Option<Instant> {
+        self.bandwidth.data_release()
     }
 
     fn transmit_rtp(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
@@ -191,6 +346,7 @@ impl Engine {
     fn transmit_from(&mut self, now: Instant, buf: &mut Vec<u8>, index: usize) -> bool {
         let ntp = self.ntp(now);
         let (Some(keys), Some(section)) = (&mut self.keys, self.sections.get_mut(index)) else { return false };
+        let is_video = !section.is_audio();
         let has_turns = section.outbound.len() > 1;
         section.outbound.rotate_left(usize::from(has_turns));
         let (map, mid) = (&section.sent_map, &section.parameters.mid);
@@ -199,7 +355,11 @@ impl Engine {
             .find_map(|stream| Some((stream.rid.as_deref(), &mut stream.header_bytes, stream.sender.poll(now)?)));
         let Some((rid, header_bytes, outgoing)) = next else { return false };
         let (start, is_repair) = (buf.len(), outgoing.kind != Kind::Media);
-        let sequence = self.bandwidth.on_sent(now, HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES);
+        let bytes = HEADER_BYTES + outgoing.payload_size() + PROTECTION_BYTES;
+        let sequence = self.bandwidth.on_sent(now, bytes, is_video);
+        if outgoing.kind == Kind::Retransmission {
+            self.bandwidth.on_repair(now, bytes);
+        }
         let values = Values {
             abs_send_time: Some(AbsSendTime::from_ntp(ntp)),
             transport_sequence: Some(sequence.0),

@@ -9,7 +9,7 @@ use rtp::rtcp::{
 use rtp::{NtpTime, compact_duration};
 
 use super::inbound::Inbound;
-use super::{Engine, Section, Told};
+use super::{Engine, MAX_TOLD, Section, Told};
 
 /// How often reports are sent. RFC 3550 scales it with the number of members; here there are two.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl Engine {
                 Err(_) => self.stats.malformed_dropped += 1,
             }
         }
-        self.tell_bandwidth();
+        self.tell_bandwidth(now);
     }
 
     fn handle_rtcp_packet(&mut self, now: Instant, packet: &rtcp::Packet<'_>) {
@@ -157,6 +157,22 @@ impl Engine {
         if stream.sender.poll_event().is_some() {
             let rid = stream.rid.clone();
             self.tell(Told::KeyframeRequested(id, rid));
+        }
+    }
+
+    /// Passes on requests for key frames that came too soon after others.
+    pub(super) fn tell_requests(&mut self, now: Instant) {
+        for section in &mut self.sections {
+            let id = section.parameters.transceiver;
+            for stream in &mut section.outbound {
+                stream.sender.handle_timeout(now);
+                if stream.sender.poll_event().is_some() {
+                    let told = Told::KeyframeRequested(id, stream.rid.clone());
+                    if self.told.len() < MAX_TOLD && !self.told.contains(&told) {
+                        self.told.push_back(told);
+                    }
+                }
+            }
         }
     }
 

@@ -12,8 +12,8 @@
 //! The two of them here (each line typed into the client comes back):
 //!
 //! ```sh
-//! cargo run -p visavis-dtls --example echo -- server 127.0.0.1:4433 alice bob.pem
-//! cargo run -p visavis-dtls --example echo -- client 127.0.0.1:4433 bob alice.pem
+//! cargo run -p visavis-dtls --example dtls_echo -- server 127.0.0.1:4433 alice bob.pem
+//! cargo run -p visavis-dtls --example dtls_echo -- client 127.0.0.1:4433 bob alice.pem
 //! ```
 //!
 //! OpenSSL as the client, or as the server (which shows what it gets, and sends what is typed):

@@ -1,0 +1,238 @@
+//! Layers of simulcast from one page, one of them at a time forwarded as packets to another page.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use visavis::session::sdp::Direction;
+use visavis::session::{Codec, MediaKind, TransceiverOptions};
+use visavis::{Config, Forwarder, Initiator, LocalTrack, Receiver, RemoteTrack, SessionDescription};
+use visavis_tests::{
+    browser::{Kind, Settings},
+    isolation,
+    page::Page,
+    relay::{Path, Relay},
+};
+
+use crate::duo::{soon, within};
+use crate::media::{address, through, without_candidates};
+
+/// The layers that the first page sends, from the largest to the smallest.
+const LAYERS: [&str; 3] = ["hi", "mid", "lo"];
+
+/// What the viewer is given, one after another.
+const CHOICES: [&str; 9] = ["lo", "hi", "mid", "lo", "hi", "lo", "mid", "hi", "lo"];
+
+/// How long each choice is looked at.
+const DWELL: Duration = Duration::from_secs(3);
+
+/// A path that loses and reorders packets.
+const BAD: Path = Path { loss: 2.0, jitter: Duration::from_millis(10) };
+
+/// What the middle has done.
+#[derive(Clone, Debug, Default)]
+struct Middle {
+    /// The layer that is forwarded.
+    current: Option<String>,
+    /// All layers that packets have come of.
+    heard: Vec<String>,
+    forwarded: u64,
+    /// Requests of the viewer.
+    requests: u64,
+}
+
+/// Forwards the layer that was chosen last, until either end is gone.
+async fn forward(
+    received: RemoteTrack,
+    sent: LocalTrack,
+    mut choices: mpsc::UnboundedReceiver<&'static str>,
+    tell: watch::Sender<Middle>,
+) {
+    received.receive_packets().await.unwrap();
+    let mut forwarder = Forwarder::new();
+    loop {
+        tokio::select! {
+            packet = received.recv_packet() => {
+                let Some(packet) = packet else { return };
+                let rid = packet.rid.as_deref().expect("each packet is of a layer").to_owned();
+                if let Some(packet) = forwarder.forward(&packet) {
+                    assert_eq!(forwarder.current(), Some(Some(rid.as_str())), "a packet of another layer");
+                    sent.send_packet(packet).await.unwrap();
+                    tell.send_modify(|middle| middle.forwarded += 1);
+                }
+                tell.send_modify(|middle| {
+                    middle.current = forwarder.current().flatten().map(str::to_owned);
+                    if !middle.heard.contains(&rid) {
+                        middle.heard.push(rid);
+                    }
+                });
+            }
+            request = sent.key_frame_requested() => {
+                if request.is_none() {
+                    return;
+                }
+                forwarder.request_key_frame();
+                tell.send_modify(|middle| middle.requests += 1);
+            }
+            choice = choices.recv() => {
+                let Some(choice) = choice else { return };
+                forwarder.choose(Some(choice));
+            }
+        }
+        if let Some(rid) = forwarder.wants_key_frame(Instant::now()) {
+            received.request_key_frame(rid).await.unwrap();
+        }
+    }
+}
+
+/// The statistics of the video that a page receives.
+async fn viewed(page: &Page) -> Value {
+    let stats: Vec<Value> = page.call("mediaStats", json!(["inbound-rtp", "video"])).await.unwrap();
+    stats.into_iter().next().unwrap_or_default()
+}
+
+/// How wide a page sends a layer now.
+async fn width(page: &Page, rid: &str) -> Option<u64> {
+    let stats: Vec<Value> = page.call("mediaStats", json!(["outbound-rtp", "video"])).await.unwrap();
+    stats.iter().find(|one| one["rid"] == rid)?["frameWidth"].as_u64()
+}
+
+fn number(stats: &Value, name: &str) -> f64 {
+    stats[name].as_f64().unwrap_or_default()
+}
+
+/// Waits until the viewer sees the layer, as wide as it is sent; says how wide, and what the viewer counts.
+async fn seen(camera: &Page, viewer: &Page, rid: &str) -> (u64, Value) {
+    loop {
+        let (sent, stats) = (width(camera, rid).await, viewed(viewer).await);
+        if let Some(sent) = sent
+            && stats["frameWidth"].as_u64() == Some(sent)
+        {
+            return (sent, stats);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A page that sends layers, a peer that receives them, another one that sends one of them on, and a page that views it.
+async fn switches_are_seamless(codec: Codec, viewer: Kind, path: Option<Path>) {
+    let camera = Page::open(&Settings::new(Kind::Chromium).with_devices()).await.unwrap();
+    let video = json!({ "width": 960, "height": 540, "frameRate": 20 });
+    let _: bool = camera.call("captureLayers", json!([LAYERS, codec.name, video])).await.unwrap();
+    let receiver = Receiver::new(Config::default()).unwrap();
+    let offer: SessionDescription = camera.call("offer", json!([false])).await.unwrap();
+    let answer = receiver.process_offer(offer).await.unwrap();
+    let _: bool = camera.call("accept", json!([answer])).await.unwrap();
+    let received = soon(receiver.peer_connection().accept_track()).await.unwrap();
+
+    let viewer = Page::open(&Settings::new(viewer)).await.unwrap();
+    // As if it had been measured that the path carries all layers.
+    let mut config = Config::default();
+    config.media.start_bitrate = 10_000_000;
+    let initiator = Initiator::new(config).unwrap();
+    let options = TransceiverOptions {
+        direction: Direction::SendOnly,
+        track: Some("forwarded".into()),
+        // Each profile of H.264 is a codec of its own, and the page that sends chooses one.
+        codecs: Codec::all(MediaKind::Video).into_iter().filter(|one| one.name == codec.name).collect(),
+        ..TransceiverOptions::default()
+    };
+    let sent = initiator.peer_connection().add_transceiver(MediaKind::Video, options).await.unwrap();
+    let offer = initiator.create_track_offer().await.unwrap();
+    // Through a bad path there is one way only.
+    let relay = match path {
+        Some(path) => Some(Relay::start(address(&offer), path, 7).await.unwrap()),
+        None => None,
+    };
+    let offer = relay.as_ref().map_or(offer.clone(), |relay| through(relay, offer));
+    let answer: SessionDescription = viewer.call("answer", json!([offer, false])).await.unwrap();
+    let answer = if relay.is_some() { without_candidates(answer) } else { answer };
+    initiator.process_answer(answer).await.unwrap();
+    soon(initiator.peer_connection().connected()).await.unwrap();
+
+    let (choose, choices) = mpsc::unbounded_channel();
+    let (tell, mut middle) = watch::channel(Middle::default());
+    let task = tokio::spawn(forward(received, sent, choices, tell));
+    soon(middle.wait_for(|middle| middle.heard.len() == LAYERS.len())).await.unwrap();
+
+    let mut widths = std::collections::HashMap::new();
+    let mut start = None;
+    for choice in CHOICES {
+        choose.send(choice).unwrap();
+        soon(middle.wait_for(|middle| middle.current.as_deref() == Some(choice))).await.unwrap();
+        let (width, before) = within(Duration::from_secs(20), seen(&camera, &viewer, choice)).await;
+        widths.insert(choice, width);
+        start.get_or_insert(before.clone());
+        let began = Instant::now();
+        let mut after = before.clone();
+        while began.elapsed() < DWELL {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            after = viewed(&viewer).await;
+            assert_eq!(after["frameWidth"], width, "another layer than {choice} is seen");
+        }
+        let rate = (number(&after, "framesDecoded") - number(&before, "framesDecoded")) / began.elapsed().as_secs_f64();
+        println!("{choice}: {width} pixels wide, {rate:.1} frames in a second");
+        assert!(rate > 8.0, "{choice}: {rate} frames in a second\n{:?}\nfrom {before}\nto {after}", *middle.borrow());
+    }
+    let (before, after) = (start.unwrap(), viewed(&viewer).await);
+    println!("{:?}\nfrom {before}\nto {after}", *middle.borrow());
+    let of = |rid: &str| widths[rid];
+    assert!(of("hi") > of("mid") && of("mid") > of("lo"), "{widths:?}");
+    task.abort();
+    match path {
+        Some(_) => check_repair(&before, &after),
+        None => check_numbers(&before, &after),
+    }
+    // Where the frame behind one that was lost is lost too, there is nothing to show for a moment.
+    check_picture(&before, &after, if path.is_some() { 0.05 } else { 0.02 });
+}
+
+/// How much more a statistic has become.
+fn more(before: &Value, after: &Value, name: &str) -> f64 {
+    number(after, name) - number(before, name)
+}
+
+/// The picture was unbroken, but for this part of the time.
+fn check_picture(before: &Value, after: &Value, frozen: f64) {
+    let more = |name: &str| more(before, after, name);
+    let seconds = more("timestamp") / 1_000.0;
+    let switches = (CHOICES.len() - 1) as f64;
+    assert!(more("keyFramesDecoded") >= switches || after["keyFramesDecoded"].is_null(), "{after}");
+    assert!(more("totalFreezesDuration") < seconds * frozen, "frozen for {} s", more("totalFreezesDuration"));
+    let undecoded = more("framesReceived") - more("framesDecoded") - more("framesDropped");
+    assert!(undecoded <= 5.0 && more("framesDropped") <= more("framesReceived") * 0.02, "{after}");
+}
+
+/// Nothing is missing in the numbers, and nothing fails to decode: who cannot decode asks for a key frame.
+fn check_numbers(before: &Value, after: &Value) {
+    let more = |name: &str| more(before, after, name);
+    assert!(more("packetsLost") == 0.0 && more("nackCount") == 0.0, "{after}");
+    assert!(more("pliCount") == 0.0 && more("firCount") == 0.0, "{after}");
+}
+
+/// What was lost was asked for, and came.
+fn check_repair(before: &Value, after: &Value) {
+    assert!(more(before, after, "nackCount") > 0.0, "{after}");
+    assert!(more(before, after, "retransmittedPacketsReceived") > 0.0, "{after}");
+    // Few were lost for good.
+    assert!(more(before, after, "pliCount") <= 2.0, "{after}");
+}
+
+macro_rules! tests {
+    ($($name:ident: $codec:expr, $viewer:expr, $path:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            let name = concat!(module_path!(), "::", stringify!($name));
+            isolation::isolated(name, crate::DEADLINE, || switches_are_seamless($codec, $viewer, $path));
+        })*
+    };
+}
+
+tests! {
+    layers_of_vp8_are_forwarded_without_a_seam_to_chromium: Codec::vp8(), Kind::Chromium, None;
+    layers_of_vp8_are_forwarded_without_a_seam_to_firefox: Codec::vp8(), Kind::Firefox, None;
+    layers_of_vp9_are_forwarded_without_a_seam_to_chromium: Codec::vp9(), Kind::Chromium, None;
+    layers_of_vp9_are_forwarded_without_a_seam_to_firefox: Codec::vp9(), Kind::Firefox, None;
+    layers_that_are_forwarded_over_a_bad_path_are_repaired: Codec::vp8(), Kind::Chromium, Some(BAD);
+    layers_of_h264_are_forwarded_without_a_seam_to_chromium: Codec::h264(), Kind::Chromium, None;
+}
