@@ -58,6 +58,7 @@ impl World {
                     self.estimator.on_sent(self.now, 1200, self.pacer.cluster());
                     self.pacer.on_sent(self.now, 1200);
                 }
+                self.estimator.on_sent_beside(self.now, usize::from(count) << 10);
             }
             kind @ (2 | 3) => {
                 let bytes = reader.sub_u16("feedback")?.rest();

@@ -1,5 +1,6 @@
 //! Whole sessions against each other over a simulated network, in virtual time.
 
+#[cfg(test)]
 mod bandwidth;
 mod closing;
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod harness;
 mod media;
 mod messages;
 mod negotiation;
+mod rate;
 mod restart;
 mod roles;
 mod stats;
