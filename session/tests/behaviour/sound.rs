@@ -276,3 +276,16 @@ fn the_last_words_of_a_session_are_goodbyes() {
     assert_eq!(call.heard().len(), 10);
     assert!(call.world.host(b).session.is_closed());
 }
+
+#[test]
+fn a_stopped_transceiver_is_silent_before_the_peer_is_asked() {
+    let mut call = call(10, Link::delay(FRAME), vec![Codec::opus()], 1);
+    let (a, b, sent) = (call.a, call.b, call.sent);
+    call.play(10);
+    call.world.on(a, |now, host| host.session.stop_transceiver(now, sent).unwrap());
+    call.world.network.run_for(FRAME * 5);
+    assert_eq!(mutes(&call.world, b), (1, 0));
+    call.world.negotiate(a, b);
+    assert_eq!(call.world.host(b).session.transceivers().count(), 0);
+    assert_eq!(call.heard().len(), 10);
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relay::{Path, Relay};
 use serde_json::{Value, json};
 use visavis::session::rtp::payload::telephone_event;
 use visavis::{
@@ -12,7 +13,6 @@ use visavis_tests::{
     browser::{Kind, Settings},
     isolation,
     page::Page,
-    relay::{Path, Relay},
 };
 
 use crate::{
@@ -46,7 +46,8 @@ async fn redundancy_goes_both_ways_on_a_bad_path() {
     let offer: SessionDescription = page.call("offer", json!([false])).await.unwrap();
     assert!(offer.sdp.contains("m=audio ") && offer.sdp.contains(" red/48000/2"));
     let answer = receiver.process_offer(without_candidates(offer)).await.unwrap();
-    let relay = Relay::start(address(&answer), Path { loss: 15.0, jitter: Duration::from_millis(5) }, 3).await.unwrap();
+    let path = Path { loss: 0.15, jitter: Duration::from_millis(5), ..Path::default() };
+    let relay = Relay::start(address(&answer), path, 3).unwrap();
     let _: bool = page.call("accept", json!([through(&relay, answer)])).await.unwrap();
     let received = soon(peer.accept_track()).await.unwrap();
     let heard = frames(&received, 300).await;
@@ -175,11 +176,10 @@ in_both_browsers! {
         as_receiver(&page, &receiver).await;
         let track = soon(receiver.peer_connection().accept_track()).await.unwrap();
         frames(&track, 10).await;
-        for round in 0..3 {
+        for _ in 0..3 {
             let _: bool = page.call("pauseSending", json!(["audio", true])).await.unwrap();
             // What was on its way is read, then it is silent.
             while tokio::time::timeout(Duration::from_millis(700), track.recv_frame()).await.is_ok() {}
-            println!("round {round}: muted: {}", track.is_muted());
             let _: bool = page.call("pauseSending", json!(["audio", false])).await.unwrap();
             frames(&track, 10).await;
             assert!(!track.is_muted());
