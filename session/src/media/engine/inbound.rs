@@ -22,6 +22,8 @@ pub(super) struct Inbound {
     rtt: Option<Duration>,
     /// Counts full intra requests (RFC 5104, section 4.3.1.1).
     pub(super) fir_sequence: u8,
+    /// When a key frame was last asked for, whatever source and codec the stream had then.
+    pub(super) asked: Option<Instant>,
 }
 
 struct Stream {
@@ -34,7 +36,7 @@ struct Stream {
 
 impl Inbound {
     const fn new(ssrc: u32, rtx_ssrc: Option<u32>, rid: Option<Arc<str>>) -> Self {
-        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0 }
+        Self { ssrc, rtx_ssrc, rid, stream: None, rtt: None, fir_sequence: 0, asked: None }
     }
 
     pub(super) fn receiver(&self) -> Option<&Receiver> {
@@ -174,13 +176,11 @@ impl Section {
         let rid = values.rid.and_then(|rid| self.rid(rid));
         // A layer that goes on under another source, as after a restart of its encoder.
         let old = self.inbound.iter().position(|stream| rid.is_some() && stream.rid == rid);
-        if let Some(old) = old {
-            self.inbound.swap_remove(old);
-        }
+        let asked = old.and_then(|old| self.inbound.swap_remove(old).asked);
         if self.inbound.len() >= limit {
             return None;
         }
-        self.inbound.push(Inbound::new(ssrc, None, rid));
+        self.inbound.push(Inbound { asked, ..Inbound::new(ssrc, None, rid) });
         Some(Place { transceiver, stream: ssrc, is_rtx })
     }
 }
