@@ -6,6 +6,8 @@
 mod channels;
 mod control;
 mod speed;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::sync::Arc;

@@ -7,10 +7,16 @@ mod closing;
 mod common;
 #[cfg(test)]
 mod descriptions;
+#[cfg(test)]
+mod endurance;
 mod exchange;
 #[cfg(test)]
 mod frames;
 mod hostile;
+#[cfg(test)]
+mod insider;
+#[cfg(test)]
+mod insiders;
 #[cfg(test)]
 mod media;
 mod negotiation;
@@ -20,6 +26,8 @@ mod paths;
 #[cfg(test)]
 mod perfect;
 mod restart;
+#[cfg(test)]
+mod silence;
 mod sound;
 #[cfg(test)]
 mod stats;

@@ -25,6 +25,8 @@ pub(super) struct Inbound {
     rtt: Option<Duration>,
     /// Counts full intra requests (RFC 5104, section 4.3.1.1).
     pub(super) fir_sequence: u8,
+    /// When a key frame was last asked for, whatever source and codec the stream had then.
+    pub(super) asked: Option<Instant>,
     /// How many of these were sent.
     pub(super) fir_count: u64,
     /// Width and height, as the last key frame says.
@@ -56,6 +58,7 @@ impl Inbound {
             stream: None,
             rtt: None,
             fir_sequence: 0,
+            asked: None,
             fir_count: 0,
             frame_size: None,
             heard: Heard::default(),
@@ -245,13 +248,11 @@ impl Section {
         let rid = values.rid.and_then(|rid| self.rid(rid));
         // A layer that goes on under another source, as after a restart of its encoder.
         let old = self.inbound.iter().position(|stream| rid.is_some() && stream.rid == rid);
-        if let Some(old) = old {
-            self.inbound.swap_remove(old);
-        }
+        let asked = old.and_then(|old| self.inbound.swap_remove(old).asked);
         if self.inbound.len() >= limit {
             self.forget_silent(now)?;
         }
-        self.inbound.push(Inbound::new(ssrc, None, rid));
+        self.inbound.push(Inbound { asked, ..Inbound::new(ssrc, None, rid) });
         Some(Place { transceiver, stream: ssrc, is_rtx })
     }
 }

@@ -15,6 +15,8 @@ use super::{Engine, MAX_TOLD, Section, Told};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Beyond so many bytes nothing more is added to a datagram: the longest request, for 256 packets, still fits behind.
 const FULL: usize = 120;
+/// Key frames are asked for no more often than this, even by a stream that begins anew with each packet.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(200);
 /// How many streams of each way one compound tells of, so that it fits a datagram; the others follow in the next.
 const STREAMS_PER_REPORT: usize = 8;
 
@@ -268,23 +270,28 @@ impl Engine {
             let fir_only = !section.understands("nack pli") && section.understands("ccm fir");
             for stream in &mut section.inbound {
                 let ssrc = stream.ssrc;
-                let mut fir_sequence = stream.fir_sequence;
+                let (mut fir_sequence, mut asked) = (stream.fir_sequence, stream.asked);
+                let is_early = asked.is_some_and(|asked| now.saturating_duration_since(asked) < KEYFRAME_INTERVAL);
                 let Some(receiver) = stream.receiver_mut() else { continue };
                 while buf.len() - start < FULL {
                     match receiver.poll_feedback(now) {
                         Some(Feedback::Nack(lost)) => rtcp::Nack::write(own, ssrc, lost.iter().copied(), buf),
+                        // It is asked for again, if it is still needed.
+                        Some(Feedback::KeyframeRequest) if is_early => {}
                         Some(Feedback::KeyframeRequest) if fir_only => {
+                            asked = Some(now);
                             fir_sequence = fir_sequence.wrapping_add(1);
                             rtcp::FullIntraRequest::write(own, [rtcp::FirEntry { ssrc, sequence: fir_sequence }], buf);
                         }
                         Some(Feedback::KeyframeRequest) => {
+                            asked = Some(now);
                             rtcp::PictureLoss { sender_ssrc: own, media_ssrc: ssrc }.encode(buf);
                         }
                         None => break,
                     }
                 }
                 stream.fir_count += u64::from(fir_sequence.wrapping_sub(stream.fir_sequence));
-                stream.fir_sequence = fir_sequence;
+                (stream.fir_sequence, stream.asked) = (fir_sequence, asked);
             }
         }
         // One that is long fills a datagram by itself.
