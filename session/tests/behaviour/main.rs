@@ -1,6 +1,7 @@
 //! Whole sessions against each other over a simulated network, in virtual time.
 
 #[cfg(test)]
+#[cfg(test)]
 mod bandwidth;
 mod closing;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod paths;
 #[cfg(test)]
 mod perfect;
 mod restart;
+#[cfg(test)]
 mod sound;
 #[cfg(test)]
 mod stats;
