@@ -2,28 +2,35 @@
 
 mod demo;
 mod files;
+mod media;
 mod page;
 mod rtc;
 mod serve;
+mod signal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use container::FrameRate;
 use tracing_subscriber::EnvFilter;
+
+use crate::media::Repeat;
 
 /// Two peers on this machine find each other, shake hands and exchange text and data over a WebRTC data channel;
 /// then a page is served where a browser becomes the other peer with one click.
 ///
-/// The page has a chat, files in both directions, and the connection's round-trip time and throughput drawn live.
-/// Lines typed into this terminal go to every browser that is connected.
+/// The page has a chat, files in both directions, the connection's round-trip time and throughput drawn live, and a
+/// video call over a path that can be made bad. Lines typed into this terminal go to every browser that is connected.
 #[derive(Debug, Parser)]
-#[command(name = "visavis", version, about, after_help = EXAMPLES)]
+#[command(name = "visavis", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Where the page is served. A port that is taken gives way to the next free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    site: Site,
 
     /// End after the two local peers have talked, without serving the page.
     #[arg(long)]
@@ -49,6 +56,55 @@ struct Arguments {
     /// How much is accepted in all, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(0..1 << 40))]
     quota: u64,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play media files to every browser that opens the page
+    ///
+    /// IVF (VP8, VP9, AV1, H.264), Ogg Opus, H.264 and H.265 byte streams, WAV. The first video and the first sound
+    /// play in step, and so do the second ones.
+    #[command(after_help = "\
+Examples:
+  visavis send-media clip.ivf clip.opus
+  ffmpeg -i film.mp4 -an -c:v libvpx -b:v 1M film.ivf -vn -c:a libopus film.opus")]
+    SendMedia {
+        /// What is played.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+
+        /// Play to each browser once, instead of in a loop.
+        #[arg(long)]
+        once: bool,
+
+        /// How many pictures per second H.264 and H.265 byte streams have, which do not say it: a number, or two with
+        /// a slash between.
+        #[arg(long, value_name = "NUMBER", default_value = "30", value_parser = frame_rate)]
+        frame_rate: FrameRate,
+
+        #[command(flatten)]
+        site: Site,
+    },
+    /// Record the cameras and microphones that visitors of the page share
+    ///
+    /// Each track becomes a file: IVF (VP8, VP9, AV1), .h264, Ogg Opus or WAV. What was received is in the file at any
+    /// moment. No file is ever overwritten.
+    Record {
+        /// Where the files are written; made if it is not there.
+        #[arg(value_name = "FOLDER")]
+        directory: PathBuf,
+
+        #[command(flatten)]
+        site: Site,
+    },
+}
+
+/// What every page is served with.
+#[derive(Args, Debug)]
+struct Site {
+    /// Where the page is served. A port that is taken gives way to the next free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
 
     /// How many browsers may be connected at once.
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
@@ -60,6 +116,12 @@ struct Arguments {
     stun_servers: Vec<String>,
 }
 
+impl From<Site> for serve::Site {
+    fn from(Site { listen, peers, stun_servers }: Site) -> Self {
+        Self { listen, peers, stun_servers }
+    }
+}
+
 /// What is wrong with a server is said now, not when a browser comes.
 fn stun_server(url: &str) -> Result<String, visavis::Error> {
     let url = url.to_owned();
@@ -67,11 +129,21 @@ fn stun_server(url: &str) -> Result<String, visavis::Error> {
     Ok(url)
 }
 
+/// `25`, or `30000/1001`.
+fn frame_rate(text: &str) -> Result<FrameRate, String> {
+    let (frames, seconds) = text.split_once('/').unwrap_or((text, "1"));
+    let rate =
+        frames.parse().ok().zip(seconds.parse().ok()).and_then(|(frames, seconds)| FrameRate::new(frames, seconds));
+    rate.ok_or_else(|| "it is a number such as 25, or a fraction such as 30000/1001".into())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   visavis                                      both: the two local peers, then the page
   visavis --no-serve --size 1024               only the two local peers, with 1 GiB
   visavis --listen 0.0.0.0:9000 --directory .  the page for the whole network, files in this folder
+  visavis send-media clip.ivf clip.opus        plays these to every browser that opens the page
+  visavis record recordings                    records what visitors of the page share
 
 Environment:
   RUST_LOG=visavis=debug   tells what the connections do
@@ -92,6 +164,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    match arguments.command {
+        Some(Command::SendMedia { files, once, frame_rate, site }) => {
+            let repeat = if once { Repeat::Once } else { Repeat::Loop };
+            return media::send::run(site.into(), files, repeat, frame_rate).await;
+        }
+        Some(Command::Record { directory, site }) => return media::record::run(site.into(), directory).await,
+        None => {}
+    }
     if !arguments.no_demo {
         demo::run(u64::from(arguments.size) << 20).await?;
     }
@@ -99,11 +179,5 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let store = files::Store::open(arguments.directory, arguments.largest_file << 20, arguments.quota << 20)?;
-    serve::run(serve::Options {
-        listen: arguments.listen,
-        peers: arguments.peers,
-        stun_servers: arguments.stun_servers,
-        store,
-    })
-    .await
+    serve::run(arguments.site.into(), store).await
 }

@@ -1,4 +1,4 @@
-//! The page's files, built into the program.
+//! The pages' files, built into the program.
 
 use axum::http::HeaderValue;
 use axum::http::header::{
@@ -25,6 +25,12 @@ file!(connection, "../page/connection.js", "text/javascript; charset=utf-8");
 file!(sha256, "../page/sha256.js", "text/javascript; charset=utf-8");
 file!(transfer, "../page/transfer.js", "text/javascript; charset=utf-8");
 file!(chart, "../page/chart.js", "text/javascript; charset=utf-8");
+file!(media, "../page/media.js", "text/javascript; charset=utf-8");
+file!(call, "../page/call.js", "text/javascript; charset=utf-8");
+file!(play, "../page/play.html", "text/html; charset=utf-8");
+file!(play_script, "../page/play.js", "text/javascript; charset=utf-8");
+file!(record, "../page/record.html", "text/html; charset=utf-8");
+file!(record_script, "../page/record.js", "text/javascript; charset=utf-8");
 
 fn file(kind: &'static str, body: &'static str) -> impl IntoResponse {
     let headers = [

@@ -12,13 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message as Frame, WebSocket};
-use serde::{Deserialize, Serialize};
-use visavis::{
-    ChannelOptions, Config, ConnectionEvent, Error, IceCandidate, PeerConnection, PeerConnectionState,
-    SessionDescription,
-};
+use visavis::{ChannelOptions, Config, ConnectionEvent, Error, PeerConnection, PeerConnectionState};
 
 use crate::serve::Shared;
+use crate::signal::{FromPage, ToPage, tell};
 
 /// One browser's connection, and what all share.
 #[derive(Clone)]
@@ -29,30 +26,6 @@ struct Peer {
 
 /// How long a browser has from opening its WebSocket to an open connection.
 const TIME_TO_CONNECT: Duration = Duration::from_secs(30);
-
-/// What the page says.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
-enum FromPage {
-    /// The browser is the receiver; it wants an offer.
-    OfferWanted,
-    /// The browser's offer, or its answer to ours.
-    Description {
-        description: SessionDescription,
-    },
-    Candidate {
-        candidate: IceCandidate,
-    },
-}
-
-/// What the page is told.
-#[derive(Debug, Serialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
-enum ToPage {
-    Description { description: SessionDescription },
-    State { state: String },
-    Problem { problem: String },
-}
 
 /// Serves one browser until its WebSocket or the connection ends.
 pub(crate) async fn run(mut socket: WebSocket, shared: Arc<Shared>) {
@@ -147,6 +120,8 @@ async fn hear(socket: &mut WebSocket, peer: &Peer, text: &str) -> Result<(), Err
                 tracing::debug!(%error, "a candidate of the browser");
             }
         }
+        // That is for the call, which has a connection of its own.
+        FromPage::Loss { .. } => {}
     }
     Ok(())
 }
@@ -156,12 +131,4 @@ fn own_channels() -> [(&'static str, ChannelOptions); 3] {
     let protocol = |protocol: &str| ChannelOptions { protocol: protocol.into(), ..ChannelOptions::default() };
     let unreliable = ChannelOptions { ordered: false, max_retransmits: Some(0), ..protocol("ping") };
     [("chat", protocol("chat")), ("control", protocol("control")), ("ping", unreliable)]
-}
-
-async fn tell(socket: &mut WebSocket, what: &ToPage) {
-    match serde_json::to_string(what) {
-        // A socket that is gone is noticed where it is read.
-        Ok(text) => drop(socket.send(Frame::Text(text.into())).await),
-        Err(error) => tracing::warn!(%error, "cannot tell the page"),
-    }
 }

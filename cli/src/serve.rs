@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::files::Store;
+use crate::media::call;
 use crate::{page, rtc};
 
 /// Ports tried after one that is taken.
@@ -23,11 +24,11 @@ const NEXT_PORTS: u16 = 20;
 /// The longest signalling message, in bytes: a description with many candidates is a tenth of this.
 const LONGEST_SIGNAL: usize = 128 << 10;
 
-pub(crate) struct Options {
+/// What every page is served with.
+pub(crate) struct Site {
     pub(crate) listen: SocketAddr,
     pub(crate) peers: usize,
     pub(crate) stun_servers: Vec<String>,
-    pub(crate) store: Store,
 }
 
 /// What all browsers' sessions share.
@@ -36,17 +37,20 @@ pub(crate) struct Shared {
     pub(crate) stun_servers: Vec<String>,
     /// Lines typed into the terminal.
     pub(crate) terminal: broadcast::Sender<String>,
-    places: Arc<Semaphore>,
+    door: Door,
+    /// Calls have connections of their own.
+    calls: call::Calls,
 }
 
-pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let listener = listen(options.listen).await?;
+pub(crate) async fn run(site: Site, store: Store) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = listen(site.listen).await?;
     let address = listener.local_addr()?;
     let shared = Arc::new(Shared {
-        store: options.store,
-        stun_servers: options.stun_servers,
+        store,
+        stun_servers: site.stun_servers,
         terminal: broadcast::Sender::new(64),
-        places: Arc::new(Semaphore::new(options.peers)),
+        door: Door::new(site.peers),
+        calls: call::Calls::new(site.peers)?,
     });
     println!();
     println!("Open http://{address} in a browser, and it becomes the other peer. Ctrl-C ends.");
@@ -61,13 +65,16 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Erro
         .route("/sha256.js", get(page::sha256))
         .route("/transfer.js", get(page::transfer))
         .route("/chart.js", get(page::chart))
+        .route("/media.js", get(page::media))
+        .route("/call.js", get(page::call))
         .route("/signal", get(signal))
+        .route("/call", get(calls))
         .with_state(shared);
     axum::serve(listener, router).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }
 
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         // Without a handler for Ctrl-C the system's own default ends the program.
         std::future::pending::<()>().await;
@@ -78,7 +85,7 @@ async fn interrupted() {
 }
 
 /// Binds the address, or the same one with one of the next ports.
-async fn listen(wanted: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) async fn listen(wanted: SocketAddr) -> io::Result<TcpListener> {
     let mut address = wanted;
     loop {
         match TcpListener::bind(address).await {
@@ -99,18 +106,54 @@ async fn listen(wanted: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
+/// Lets so many browsers in at once, and only those that have this program's own page open.
+pub(crate) struct Door {
+    places: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Door {
+    pub(crate) fn new(places: usize) -> Self {
+        let all = u32::try_from(places.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        Self { places: Arc::new(Semaphore::new(all as usize)), all }
+    }
+
+    /// Answers a request for a WebSocket, which has its place until `serve` has ended.
+    pub(crate) fn admit<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        headers: &HeaderMap,
+        upgrade: WebSocketUpgrade,
+        serve: impl FnOnce(WebSocket) -> F + Send + 'static,
+    ) -> Response {
+        if !is_same_origin(headers) {
+            return (StatusCode::FORBIDDEN, "only this program's own page may connect").into_response();
+        }
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let text = "as many browsers as --peers allows are connected";
+            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        };
+        upgrade.max_message_size(LONGEST_SIGNAL).on_upgrade(move |socket| async move {
+            serve(socket).await;
+            drop(place);
+        })
+    }
+
+    /// Lets nobody in any more, and waits until all have left.
+    pub(crate) async fn close(&self) {
+        // It is never closed, so all places are given back.
+        drop(self.places.acquire_many(self.all).await);
+    }
+}
+
 /// A browser asks for a peer.
 async fn signal(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    if !is_same_origin(&headers) {
-        return (StatusCode::FORBIDDEN, "only this program's own page may connect").into_response();
-    }
-    let Ok(place) = shared.places.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "as many browsers as --peers allows are connected").into_response();
-    };
-    upgrade.max_message_size(LONGEST_SIGNAL).on_upgrade(move |socket| async move {
-        rtc::run(socket, shared).await;
-        drop(place);
-    })
+    let of_session = shared.clone();
+    shared.door.admit(&headers, upgrade, |socket| rtc::run(socket, of_session))
+}
+
+/// A browser asks for a call.
+async fn calls(State(shared): State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    shared.calls.answer(&headers, upgrade)
 }
 
 /// Other pages in the same browser can open WebSockets here too; they are refused by their origin. A page that has its

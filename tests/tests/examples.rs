@@ -14,13 +14,15 @@ use tokio::{
 };
 
 /// The examples that this file runs, and those that the tests of their own package run.
-const HERE: [&str; 9] = [
+const HERE: [&str; 11] = [
     "channel_chat",
     "dtls_echo",
     "explain",
     "inspect",
     "my_address",
+    "play",
     "protect",
+    "record",
     "rendezvous",
     "throughput",
     "udp_chat",
@@ -272,4 +274,46 @@ async fn throughput_is_measured_between_two_processes() {
     program.hear("open after").await;
     program.hear("round trips").await;
     program.ends().await;
+}
+
+/// Plays to a recorder, each in a process of its own, and returns the recorder's folder.
+async fn play_and_record(name: &str, arguments: &[&str]) -> PathBuf {
+    let directory = folder(name);
+    for entry in std::fs::read_dir(&directory).expect("the folder").flatten() {
+        std::fs::remove_file(entry.path()).expect("left over from the last run");
+    }
+    let mut play = Program::start("visavis", "play", arguments, root());
+    let mut record = Program::start("visavis", "record", &[&directory.to_string_lossy()], root());
+    let offer = play.hear("{\"type\":\"offer\"").await;
+    record.say(&offer).await;
+    let answer = record.hear("{\"type\":\"answer\"").await;
+    play.say(&answer).await;
+    record.hear("recording").await;
+    play.hear("that was all").await;
+    play.ends().await;
+    record.hear("recorded").await;
+    record.ends().await;
+    directory
+}
+
+/// Frames in a file, and how long they last together, in milliseconds.
+fn contents(path: &Path) -> (usize, u128) {
+    let mut reader = container::Reader::open(path).expect("a media file");
+    let frames: Vec<_> = std::iter::from_fn(|| reader.next_frame().expect("it is whole")).collect();
+    (frames.len(), frames.last().map_or(0, |last| (last.timestamp + last.duration).as_millis()))
+}
+
+#[tokio::test]
+async fn a_file_is_played_to_a_recorder() {
+    let file = root().join("container/tests/data/vp8.ivf");
+    let directory = play_and_record("video", &[&file.to_string_lossy()]).await;
+    let recorded = directory.join("video-1.ivf");
+    assert_eq!(contents(&recorded).0, contents(&file).0, "all frames came");
+}
+
+#[tokio::test]
+async fn a_tone_is_played_to_a_recorder() {
+    let directory = play_and_record("tone", &[]).await;
+    let (_, millis) = contents(&directory.join("audio-1.wav"));
+    assert!((1_900..=2_100).contains(&millis), "{millis} ms of two seconds");
 }

@@ -30,25 +30,29 @@ fn program() -> PathBuf {
 }
 
 /// The running program.
-struct Program {
-    _child: Child,
+pub(crate) struct Program {
+    pub(crate) child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Program {
     async fn start(directory: &Path, listen: &str) -> Self {
+        Self::run(&["--no-demo", "--listen", listen, "--directory", &directory.to_string_lossy()]).await
+    }
+
+    /// Starts it with these arguments, and waits until it serves its page.
+    pub(crate) async fn run(arguments: &[&str]) -> Self {
         let mut child = Command::new(program())
-            .args(["--no-demo", "--listen", listen, "--directory"])
-            .arg(directory)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut program = Self { _child: child, stdin, lines: BufReader::new(stdout).lines(), url: String::new() };
+        let mut program = Self { child, stdin, lines: BufReader::new(stdout).lines(), url: String::new() };
         let line = program.line_with("http://").await;
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
         program.url = url.to_owned();
@@ -56,7 +60,7 @@ impl Program {
     }
 
     /// The next line that it prints with this text inside.
-    async fn line_with(&mut self, text: &str) -> String {
+    pub(crate) async fn line_with(&mut self, text: &str) -> String {
         let find = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 println!("program: {line}");
@@ -70,14 +74,14 @@ impl Program {
     }
 }
 
-async fn element(client: &Client, css: &str) -> Element {
+pub(crate) async fn element(client: &Client, css: &str) -> Element {
     let limit = Duration::from_secs(60);
     let found = client.wait().at_most(limit).for_element(Locator::Css(css)).await;
     found.unwrap_or_else(|error| panic!("{css}: {error}"))
 }
 
 /// The page may draw a list anew between finding something in it and clicking on that; then there is a new one.
-async fn click(client: &Client, css: &str) {
+pub(crate) async fn click(client: &Client, css: &str) {
     loop {
         match element(client, css).await.click().await {
             Ok(()) => return,
@@ -161,7 +165,7 @@ async fn arrived(client: &Client, directory: &Path, name: &str, bytes: &[u8]) {
 }
 
 /// For the README, and for whoever wonders why this failed.
-async fn take_screenshot(client: &Client, name: &str, kind: Kind) {
+pub(crate) async fn take_screenshot(client: &Client, name: &str, kind: Kind) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("output");
     std::fs::create_dir_all(&folder).unwrap();
     let png = client.screenshot().await.unwrap();
@@ -235,7 +239,7 @@ async fn run_as_phone(kind: Kind) {
 }
 
 /// Browser windows are never as narrow as a phone, unless a page opens them.
-async fn open_as_phone(client: &Client, url: &str) {
+pub(crate) async fn open_as_phone(client: &Client, url: &str) {
     client.goto(url).await.unwrap();
     let before = client.windows().await.unwrap();
     let (width, height) = PHONE;
@@ -265,7 +269,7 @@ async fn open_as_phone(client: &Client, url: &str) {
 }
 
 /// Nothing has to be scrolled sideways.
-async fn fits(client: &Client) {
+pub(crate) async fn fits(client: &Client) {
     let widths = client.execute("return [document.documentElement.scrollWidth, innerWidth]", vec![]).await.unwrap();
     let (content, window) = (widths[0].as_u64().unwrap(), widths[1].as_u64().unwrap());
     assert!(content <= window && window == PHONE.0, "{content} pixels wide in {window}");
@@ -327,7 +331,7 @@ async fn failed(client: &Client, direction: &str, problem: &str) {
 }
 
 /// Cargo builds the program for tests of its own package only, so this asks for it, unless one is given.
-fn build() {
+pub(crate) fn build() {
     if std::env::var_os("VISAVIS_PROGRAM").is_none() {
         let cargo = std::process::Command::new(env!("CARGO"))
             .args(["build", "--offline", "--package=visavis-cli", "--bin=visavis"])

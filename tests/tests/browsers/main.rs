@@ -9,6 +9,7 @@
 )]
 
 mod bulk;
+mod calls;
 mod channels;
 mod closing;
 mod demo;
