@@ -1,6 +1,7 @@
 //! Whole sessions against each other over a simulated network, in virtual time.
 
 #[cfg(test)]
+#[cfg(test)]
 mod bandwidth;
 mod closing;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod perfect;
 mod restart;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
 mod sound;
 #[cfg(test)]
 mod stats;

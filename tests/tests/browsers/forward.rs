@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use relay::{Path, Relay};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use visavis::session::sdp::Direction;
@@ -11,7 +12,6 @@ use visavis_tests::{
     browser::{Kind, Settings},
     isolation,
     page::Page,
-    relay::{Path, Relay},
 };
 
 use crate::duo::{soon, within};
@@ -27,7 +27,8 @@ const CHOICES: [&str; 9] = ["lo", "hi", "mid", "lo", "hi", "lo", "mid", "hi", "l
 const DWELL: Duration = Duration::from_secs(3);
 
 /// A path that loses and reorders packets.
-const BAD: Path = Path { loss: 2.0, jitter: Duration::from_millis(10) };
+const BAD: Path =
+    Path { loss: 0.02, delay: Duration::ZERO, jitter: Duration::from_millis(10), rate: None, queue: 64 << 10 };
 
 /// What the middle has done.
 #[derive(Clone, Debug, Default)]
@@ -156,10 +157,7 @@ async fn switches_are_seamless(codec: Codec, viewer: Kind, path: Option<Path>) {
     let sent = initiator.peer_connection().add_transceiver(MediaKind::Video, options).await.unwrap();
     let offer = initiator.create_track_offer().await.unwrap();
     // Through a bad path there is one way only.
-    let relay = match path {
-        Some(path) => Some(Relay::start(address(&offer), path, 7).await.unwrap()),
-        None => None,
-    };
+    let relay = path.map(|path| Relay::start(address(&offer), path, 7).unwrap());
     let offer = relay.as_ref().map_or(offer.clone(), |relay| through(relay, offer));
     let answer: SessionDescription = viewer.call("answer", json!([offer, false])).await.unwrap();
     let answer = if relay.is_some() { without_candidates(answer) } else { answer };

@@ -171,7 +171,7 @@ mod tests {
     fn tracks_get_parts_by_weight_and_what_one_leaves_is_the_others() {
         assert_eq!(split(900, &[]), [0; 0]);
         assert_eq!(split(900, &[(2, u64::MAX), (2, u64::MAX), (2, u64::MAX)]), [300, 300, 300]);
-        assert_eq!(split(900, &[(2, u64::MAX), (2, 100), (4, u64::MAX)]), [266, 100, 534]);
+        assert_eq!(split(900, &[(2, u64::MAX), (2, 100), (4, u64::MAX)]), [267, 100, 533]);
         assert_eq!(split(900, &[(1, 200), (8, 300)]), [200, 300]);
         assert_eq!(split(u64::MAX, &[(1, u64::MAX), (1, 0)]), [u64::MAX, 0]);
     }
