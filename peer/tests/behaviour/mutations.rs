@@ -24,12 +24,8 @@ static EXCHANGE: LazyLock<[SessionDescription; 2]> = LazyLock::new(|| {
 });
 
 fn description() -> impl Strategy<Value = SessionDescription> {
-    let kind = prop_oneof![
-        Just(SdpType::Offer),
-        Just(SdpType::Pranswer),
-        Just(SdpType::Answer),
-        Just(SdpType::Rollback)
-    ];
+    let kind =
+        prop_oneof![Just(SdpType::Offer), Just(SdpType::Pranswer), Just(SdpType::Answer), Just(SdpType::Rollback)];
     (kind, any::<String>()).prop_map(|(kind, sdp)| SessionDescription { kind, sdp })
 }
 

@@ -176,7 +176,9 @@ fn a_flipped_byte_of_sound_pictures_and_reports_is_dropped_without_a_word() {
     let holds = is_holding.clone();
     insider.world.network.intercept(move |_, source, _, datagram| {
         let is_media = matches!(datagram.first(), Some(128..=191)) && source == address(A);
-        if !is_media || !holds.load(Ordering::Relaxed) || std::mem::replace(&mut kept[usize::from(kind(datagram))], true)
+        if !is_media
+            || !holds.load(Ordering::Relaxed)
+            || std::mem::replace(&mut kept[usize::from(kind(datagram))], true)
         {
             return Verdict::Pass;
         }
