@@ -128,8 +128,8 @@ fn an_hour_with_loss_and_reordering_goes_on_and_on() {
             call.world.host(call.a).session.bandwidth(),
             call.full
         );
-        assert!(sound.len() as u32 > MINUTE * 90 / 100, "minute {minute}: {} frames of sound", sound.len());
-        assert!(pictures.len() as u32 > MINUTE * 70 / 100, "minute {minute}: {} frames of pictures", pictures.len());
+        assert!(sound.len() as u32 > MINUTE * 92 / 100, "minute {minute}: {} frames of sound", sound.len());
+        assert!(pictures.len() as u32 > MINUTE * 95 / 100, "minute {minute}: {} frames of pictures", pictures.len());
         for frame in pictures {
             if let Some(last) = &last {
                 assert!(frame.timestamp > last.timestamp, "minute {minute}: time goes back");
@@ -142,4 +142,35 @@ fn an_hour_with_loss_and_reordering_goes_on_and_on() {
     assert!(packets > 3 * (1 << 16), "numbers wrap: {packets} packets");
     let asked = call.world.host(call.a).events.iter().filter(|event| is_request(event)).count();
     assert!(asked < 60 * 10, "{asked} requests for key frames in an hour");
+}
+
+#[test]
+fn tracks_that_come_and_go_by_the_hundred_leave_room_for_the_next() {
+    let mut call = call(6, Link::delay(Duration::from_millis(10)));
+    let (a, b) = (call.a, call.b);
+    let begin = Duration::ZERO;
+    let mut sections = 0;
+    for round in 0..200_u32 {
+        // Pictures of before end, others begin, from either side's offer in turn.
+        let old = call.sent[1];
+        let options = TransceiverOptions { codecs: vec![Codec::vp8()], ..TransceiverOptions::default() };
+        call.sent[1] = call.world.on(a, |now, host| {
+            host.session.stop_transceiver(now, old).unwrap();
+            host.session.add_transceiver(now, MediaKind::Video, options).unwrap()
+        });
+        call.world.negotiate(a, b);
+        let of_pictures = |one: &visavis_session::TransceiverInfo| one.kind == MediaKind::Video && one.mid.is_some();
+        let alive: Vec<_> = call.world.host(b).session.transceivers().filter(of_pictures).map(|one| one.id).collect();
+        call.received[1] = *alive.last().expect("pictures");
+        (0..5).for_each(|number| call.step(begin, if number == 0 { 0 } else { round * 5 + number }));
+        call.world.network.run_for(Duration::from_millis(200));
+        let [sound, pictures] = call.take();
+        assert!(pictures.len() >= 4, "round {round}: {} frames of pictures", pictures.len());
+        assert!(sound.len() >= 4, "round {round}: {} frames of sound", sound.len());
+        let sdp = call.world.host(a).session.local_description().expect("set").sdp;
+        sections = sdp.matches("m=video").count();
+        let count = call.world.host(b).session.transceivers().count();
+        assert!(sections <= 3 && count <= 3, "round {round}: {sections} sections, {count} transceivers");
+    }
+    assert!(sections > 0);
 }

@@ -8,7 +8,7 @@ use srtp::{Inbound, Outbound, Profile};
 use visavis_session::dtls::rustls::crypto::{aws_lc_rs, tls12::Prf};
 use visavis_session::dtls::rustls::{CipherSuite, SupportedCipherSuite};
 use visavis_session::dtls::{KeyLog, SrtpProfile};
-use visavis_session::{Event, Frame, MediaKind, TransceiverId};
+use visavis_session::{Encoding, Event, Frame, MediaKind, TransceiverId, TransceiverOptions};
 
 use crate::common::{A, B, PATIENCE, World, address, config};
 
@@ -53,6 +53,8 @@ pub(crate) struct Video {
     pub(crate) mid: String,
     /// The number of the header extension for the mid.
     pub(crate) mid_extension: u8,
+    /// That for the rid, where there are layers.
+    rid_extension: u8,
 }
 
 /// What B said in a stretch of time.
@@ -67,6 +69,11 @@ pub(crate) struct Heard {
 
 impl Insider {
     pub(crate) fn new(seed: u64, start_bitrate: u64) -> Self {
+        Self::with(seed, start_bitrate, &[])
+    }
+
+    /// A's pictures have layers of these names; then no sources are told.
+    pub(crate) fn with(seed: u64, start_bitrate: u64, layers: &[&str]) -> Self {
         let (log, secrets) = mpsc::channel();
         let mut configs = [0, 1].map(|side| {
             let mut config = config(side);
@@ -79,7 +86,19 @@ impl Insider {
         let (a, b) = (world.a, world.b);
         for node in [a, b] {
             for (kind, track) in [(MediaKind::Audio, "sound"), (MediaKind::Video, "pictures")] {
-                world.on(node, |now, host| host.session.add_track(now, kind, track.into(), vec![]).unwrap());
+                let options = TransceiverOptions {
+                    track: Some(track.into()),
+                    encodings: layers.iter().copied().map(Encoding::layer).collect(),
+                    ..TransceiverOptions::default()
+                };
+                let has_layers = !layers.is_empty() && node == a && kind == MediaKind::Video;
+                world.on(node, |now, host| {
+                    if has_layers {
+                        host.session.add_transceiver(now, kind, options).unwrap()
+                    } else {
+                        host.session.add_track(now, kind, track.into(), vec![]).unwrap()
+                    }
+                });
             }
         }
         let (hello, hellos) = mpsc::channel();
@@ -196,7 +215,7 @@ impl Video {
             line[prefix.len()..].split([' ', '/']).next().unwrap().to_owned()
         };
         let payload_type = after("a=rtpmap:", "VP8/").parse().unwrap();
-        let group = section.lines().find_map(|line| line.strip_prefix("a=ssrc-group:FID ")).expect("a group");
+        let group = section.lines().find_map(|line| line.strip_prefix("a=ssrc-group:FID ")).unwrap_or("0 0");
         let (ssrc, rtx_ssrc) = group.split_once(' ').unwrap();
         Self {
             payload_type,
@@ -206,18 +225,35 @@ impl Video {
             rtx_ssrc: rtx_ssrc.trim().parse().unwrap(),
             mid: after("a=mid:", ""),
             mid_extension: after("a=extmap:", "sdes:mid").parse().unwrap(),
+            rid_extension: after("a=extmap:", "sdes:rtp-stream-id").parse().unwrap(),
         }
     }
 
     /// A packet of a stream of the section, which its mid says in a header extension.
     pub(crate) fn packet(&self, payload_type: u8, ssrc: u32, sequence: u16, payload: &[u8]) -> Vec<u8> {
+        self.packet_of_layer("", payload_type, ssrc, sequence, payload)
+    }
+
+    /// The same of a layer, which its rid says.
+    pub(crate) fn packet_of_layer(
+        &self,
+        rid: &str,
+        payload_type: u8,
+        ssrc: u32,
+        sequence: u16,
+        payload: &[u8],
+    ) -> Vec<u8> {
         let mut packet = vec![0x90, payload_type];
         packet.extend(sequence.to_be_bytes());
         packet.extend((u32::from(sequence) * 3000).to_be_bytes());
         packet.extend(ssrc.to_be_bytes());
-        let length = self.mid.len() as u8;
-        let mut extension = vec![self.mid_extension << 4 | (length - 1)];
-        extension.extend(self.mid.bytes());
+        let mut extension = Vec::new();
+        for (number, value) in [(self.mid_extension, self.mid.as_str()), (self.rid_extension, rid)] {
+            if let Some(length) = (value.len() as u8).checked_sub(1) {
+                extension.push(number << 4 | length);
+                extension.extend(value.bytes());
+            }
+        }
         extension.resize(extension.len().next_multiple_of(4), 0);
         packet.extend([0xbe, 0xde, 0, extension.len() as u8 / 4]);
         packet.extend(extension);

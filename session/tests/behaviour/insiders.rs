@@ -276,3 +276,28 @@ fn a_stream_that_changes_its_codec_with_each_packet_brings_no_storm_of_requests(
     }
     assert!(insider.arrived() >= before + 20, "{}", insider.arrived() - before);
 }
+
+#[test]
+fn a_layer_that_changes_its_source_with_each_packet_brings_no_storm_of_requests() {
+    let mut insider = Insider::with(10, 5_000_000, &["low", "high"]);
+    let video = insider.video.clone();
+    insider.world.network.run_for(Duration::from_secs(1));
+    insider.hear();
+    let told = insider.told();
+    for number in 0..2_000_u16 {
+        let ssrc = 1_000 + u32::from(number % 50);
+        insider.rtp(&video.packet_of_layer("low", video.payload_type, ssrc, number, &OTHER_FRAME));
+        insider.world.network.run_for(Duration::from_millis(1));
+    }
+    let heard = insider.hear();
+    let (_, requests) = reported(&heard);
+    assert!((1..=12).contains(&requests), "{requests} requests for key frames in 2 s");
+    assert!(heard.rtcp.len() <= 2 * RTCP_PER_SECOND, "{} datagrams of RTCP in 2 s", heard.rtcp.len());
+    assert!(insider.told() - told <= 4, "{} events", insider.told() - told);
+    let before = insider.arrived();
+    for number in 2_000..2_030 {
+        insider.rtp(&video.packet_of_layer("low", video.payload_type, 1_000, number, &KEY_FRAME));
+        insider.world.network.run_for(Duration::from_millis(20));
+    }
+    assert!(insider.arrived() >= before + 20, "{}", insider.arrived() - before);
+}
