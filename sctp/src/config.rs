@@ -1,6 +1,28 @@
 use crate::serial::Tsn;
 use std::time::Duration;
 
+/// Which stream sends next where several have something to send (RFC 8260, section 3).
+///
+/// With interleaving, the choice is made for every chunk, so that a large message holds up no other stream. Without, it
+/// is made when a message has been sent whole. Within a stream, messages leave in the order in which they were queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheduler {
+    /// Messages leave in the order in which they were queued (section 3.1).
+    FirstCome,
+    /// Streams take turns, a chunk or message each (section 3.2).
+    RoundRobin,
+    /// The same, but streams only change with the packet (section 3.3): a lost packet holds up one stream.
+    RoundRobinPerPacket,
+    /// The stream with the highest [priority](crate::Association::set_priority) goes first; those of equal priority take
+    /// turns (section 3.4).
+    Priority,
+    /// Every stream that has something to send gets the same share of bytes (section 3.5).
+    Fair,
+    /// Shares are proportional to the streams' [priorities](crate::Association::set_priority) (section 3.6).
+    #[default]
+    Weighted,
+}
+
 /// Settings and bounds of an association. Every queue has its bound here.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -12,13 +34,26 @@ pub struct Config {
     /// DTLS record in a datagram of 1200 bytes.
     pub max_packet: usize,
     /// The largest message accepted from the peer, in bytes; a larger one aborts the association. Default 256 KiB.
+    /// `usize::MAX` is no limit, which makes sense together with [`partial_delivery`](Self::partial_delivery).
     pub max_message: usize,
     /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included. Default 4 MiB.
     pub send_buffer: usize,
     /// The window advertised: bytes received but not read, a charge for each message included. Raised to hold
-    /// [`max_message`](Self::max_message) where it would not, since a message is only read whole. What is held stays
+    /// [`max_message`](Self::max_message) where it would not, unless messages are read in parts. What is held stays
     /// below twice this and one message. Default 4 MiB.
     pub receive_window: u32,
+    /// Tell of messages before their end has come, so that they may be larger than the window. Whoever sets this reads
+    /// with [`read_part`](crate::Association::read_part), as a message that does not fit the window is never whole.
+    /// Default false.
+    pub partial_delivery: bool,
+    /// Offer to interleave messages (I-DATA, RFC 8260), so that a large one holds up no other. Default false, as it is for
+    /// the application to ask for (section 2.2.1).
+    pub interleaving: bool,
+    /// Offer packets without checksum, and send such where the peer accepts them (RFC 9653). Only where DTLS protects
+    /// the packets, as then it finds errors better than the checksum would. Default false.
+    pub zero_checksum: bool,
+    /// Which stream's turn it is. Default [`Scheduler::Weighted`].
+    pub scheduler: Scheduler,
     /// Streams to send on, at most 65,535, which is the default: streams cost nothing until used.
     pub outbound_streams: u16,
     /// Streams to receive on. Default 65,535.
@@ -60,6 +95,10 @@ impl Default for Config {
             max_message: 256 << 10,
             send_buffer: 4 << 20,
             receive_window: 4 << 20,
+            partial_delivery: false,
+            interleaving: false,
+            zero_checksum: false,
+            scheduler: Scheduler::default(),
             outbound_streams: u16::MAX,
             inbound_streams: u16::MAX,
             rto_initial: Duration::from_secs(1),
@@ -94,7 +133,8 @@ impl Config {
 
     /// The size of the receive window in bytes.
     pub(crate) fn window(&self) -> usize {
-        let least = self.max_message.saturating_add(64 << 10).min(u32::MAX as usize);
+        let whole = if self.partial_delivery { 0 } else { self.max_message };
+        let least = whole.saturating_add(64 << 10).min(u32::MAX as usize);
         (self.receive_window as usize).max(least)
     }
 }

@@ -77,8 +77,8 @@ mod serial;
 mod stats;
 
 pub use association::{Association, Path, State};
-pub use config::Config;
+pub use config::{Config, Scheduler};
 pub use event::{Closed, Event};
-pub use message::{Message, Reliability, SendError, SendOptions};
-pub use serial::{RequestNumber, Ssn, Tsn};
+pub use message::{Message, Part, Progress, Reliability, SendError, SendOptions};
+pub use serial::{Mid, RequestNumber, Ssn, Tsn};
 pub use stats::Stats;

@@ -15,7 +15,10 @@ const LAST_WORDS: u32 = 3;
 impl Association {
     /// Ends the association gracefully: nothing more is accepted, all that was accepted is delivered, then both sides
     /// close. Before the association is open, it is opened first if anything is queued.
+    ///
+    /// Messages whose last part has not been sent are given up.
     pub fn shutdown(&mut self, now: Instant) {
+        self.outbound.cancel_all_open(&mut self.stats);
         match &mut self.phase {
             Phase::Idle => self.close(now, Closed::Shutdown),
             Phase::CookieWait(_) if self.outbound.is_idle() => self.close(now, Closed::Shutdown),
@@ -67,6 +70,7 @@ impl Association {
         match stage {
             Stage::Established | Stage::ShutdownPending => {
                 tracing::debug!("the peer is shutting down");
+                self.outbound.cancel_all_open(&mut self.stats);
                 *stage = Stage::ShutdownReceived;
             }
             // Both at once (section 9.2).

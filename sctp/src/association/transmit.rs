@@ -50,6 +50,8 @@ impl Association {
     fn transmit_open(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         let Phase::Open(stage, peer) = &self.phase else { return false };
         let (stage, tag) = (*stage, peer.tag);
+        // Both sides have DTLS around their packets (RFC 9653, section 5.2).
+        let no_checksum = self.config.zero_checksum && peer.zero_checksum;
         let sends_data = match stage {
             Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => true,
             Stage::ShutdownSent | Stage::ShutdownAckSent => false,
@@ -77,7 +79,7 @@ impl Association {
             self.write_reset_request(now, &mut writer);
             self.write_data(now, stage, &mut writer);
         }
-        writer.finish()
+        if no_checksum { writer.finish_without_checksum() } else { writer.finish() }
     }
 
     fn write_shutdown(&mut self, stage: Stage, writer: &mut Writer<'_>) {

@@ -1,10 +1,10 @@
-//! DATA chunks on their way into a packet (RFC 9260, section 6.1). With I-DATA (RFC 8260) this is where another kind of
-//! chunk is written.
+//! DATA or I-DATA chunks on their way into a packet (RFC 9260, section 6.1; RFC 8260, section 2.2.2).
 
 use super::queue::OVERHEAD;
-use super::ring::wire_length;
+use super::ring::Outstanding;
 use super::{Filled, Outbound};
-use crate::packet::{Data, Writer};
+use crate::packet::{Data, DataFlags, IData, Writer};
+use crate::serial::{Ssn, Tsn};
 use crate::stats::Stats;
 use std::time::Instant;
 
@@ -39,14 +39,14 @@ impl Outbound {
             self.abandon_spent(now, stats);
             let Some((tsn, chunk)) = self.ring.first_lost() else { break };
             // A chunk that was cut for larger packets than the path carries now has to go alone.
-            if wire_length(chunk.payload.len()) > writer.room() && !writer.is_empty() {
+            let length = overhead(self.interleaving) + chunk.payload.len().next_multiple_of(4);
+            if length > writer.room() && !writer.is_empty() {
                 break;
             }
             let mut flags = chunk.flags;
             // Whoever has lost something wants to know soon.
             flags.immediate = true;
-            Data { flags, tsn, stream: chunk.stream, ssn: chunk.ssn, ppid: chunk.ppid, payload: &chunk.payload }
-                .encode(writer.buf);
+            write_chunk(writer, self.interleaving, tsn, chunk, flags);
             stats.retransmits += 1;
             filled.any = true;
             filled.earliest |= self.ring.resent(tsn);
@@ -57,6 +57,7 @@ impl Outbound {
     }
 
     fn fill_new(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, filled: &mut Filled, stats: &mut Stats) {
+        self.queue.begin_packet();
         while self.prepare_head(now, stats) {
             let Some(length) = self.next_length(writer.room()) else { break };
             if !self.fits_window(length) {
@@ -67,12 +68,30 @@ impl Outbound {
             self.held = self.held.saturating_add(length + OVERHEAD);
             chunk.flags.immediate = hurry || self.probe;
             self.probe = false;
-            let (flags, stream, ssn, ppid) = (chunk.flags, chunk.stream, chunk.ssn, chunk.ppid);
-            Data { flags, tsn: self.ring.next_tsn(), stream, ssn, ppid, payload: &chunk.payload }.encode(writer.buf);
-            stats.messages_sent += u64::from(flags.end);
+            let tsn = self.ring.next_tsn();
+            write_chunk(writer, self.interleaving, tsn, &chunk, chunk.flags);
+            stats.messages_sent += u64::from(chunk.flags.end);
             stats.bytes_sent += length as u64;
+            self.receipts.sent(tsn, taken.receipt);
             self.ring.push(now, chunk);
             filled.any = true;
         }
+        self.queue.begin_packet();
+    }
+}
+
+/// Bytes in front of a payload.
+pub(super) const fn overhead(interleaving: bool) -> usize {
+    if interleaving { IData::OVERHEAD } else { Data::OVERHEAD }
+}
+
+fn write_chunk(writer: &mut Writer<'_>, interleaving: bool, tsn: Tsn, chunk: &Outstanding, flags: DataFlags) {
+    let Outstanding { stream, mid, fsn, ppid, payload, .. } = chunk;
+    let (stream, mid, fsn, ppid) = (*stream, *mid, *fsn, *ppid);
+    if interleaving {
+        IData { flags, tsn, stream, mid, ppid, fsn, payload }.encode(writer.buf);
+    } else {
+        let ssn = Ssn(if flags.unordered { 0 } else { mid.0 as u16 });
+        Data { flags, tsn, stream, ssn, ppid, payload }.encode(writer.buf);
     }
 }

@@ -3,18 +3,23 @@
 mod abandon;
 mod congestion;
 mod fill;
+mod pieces;
 mod queue;
+mod receipts;
 mod ring;
 mod rto;
 mod runs;
+mod turns;
 
 use crate::event::Event;
 use crate::message::{Message, Reliability, SendOptions};
-use crate::packet::{Data, HEADER_LENGTH, Sack};
+use crate::packet::{HEADER_LENGTH, Sack};
 use crate::serial::Tsn;
 use crate::stats::Stats;
 use congestion::NewReno;
-use queue::{OVERHEAD, Queue, Taken};
+use fill::overhead;
+use queue::{OVERHEAD, Queue, Receipt, Taken};
+use receipts::Receipts;
 pub(crate) use ring::Refused;
 use ring::{Acked, Limit, Ring};
 use rto::Rto;
@@ -46,6 +51,9 @@ pub(crate) struct Filled {
 pub(crate) struct Outbound {
     queue: Queue,
     ring: Ring,
+    receipts: Receipts,
+    /// Messages go out as I-DATA (RFC 8260).
+    interleaving: bool,
     congestion: NewReno,
     pub(crate) rto: Rto,
     /// Bytes of the send buffer; see [`Config::send_buffer`](crate::Config::send_buffer).
@@ -80,8 +88,10 @@ impl Outbound {
     pub(crate) fn new(config: &crate::Config, initial_tsn: Tsn) -> Self {
         let packet = data_room(config.max_packet);
         Self {
-            queue: Queue::default(),
+            queue: Queue::new(config.scheduler, packet.saturating_sub(overhead(false))),
             ring: Ring::new(initial_tsn),
+            receipts: Receipts::default(),
+            interleaving: false,
             congestion: NewReno::new(packet),
             rto: Rto::new(config.rto_initial, config.rto_min, config.rto_max),
             buffer: config.send_buffer,
@@ -104,6 +114,7 @@ impl Outbound {
     pub(crate) fn set_max_packet(&mut self, max_packet: usize) {
         self.packet = data_room(max_packet);
         self.congestion.set_packet(self.packet);
+        self.queue.set_full(self.packet.saturating_sub(overhead(self.interleaving)));
     }
 
     pub(crate) const fn set_peer_window(&mut self, a_rwnd: u32) {
@@ -178,20 +189,29 @@ impl Outbound {
     /// The peer has fewer streams than we hoped for: what was queued on the others cannot be sent.
     pub(crate) fn drop_streams_from(&mut self, limit: u16, stats: &mut Stats) {
         // A message that has begun was begun for a peer that had its stream.
-        if self.queue.begun().is_none() {
+        if !self.queue.has_begun() {
             stats.messages_abandoned += self.queue.drop_streams_from(limit);
         }
         self.tell_writable();
     }
 
-    pub(crate) fn push(&mut self, now: Instant, stream: u16, message: Message, options: SendOptions) {
+    /// Queues a message, or its first part if it is `open`.
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        message: Message,
+        options: SendOptions,
+        open: bool,
+        receipt: Receipt,
+    ) {
         let limit = match options.reliability {
             Reliability::Reliable => Limit::default(),
             Reliability::MaxRetransmits(max) => Limit { max_retransmits: Some(max), deadline: None },
             // A deadline beyond the clock's end is none.
             Reliability::MaxLifetime(lifetime) => Limit { max_retransmits: None, deadline: now.checked_add(lifetime) },
         };
-        self.queue.push(stream, message, options.unordered, limit);
+        self.queue.push(stream, message, options.unordered, limit, open, receipt);
     }
 
     /// Applies a SACK. What to do with the timer, or why the SACK was refused.
@@ -243,6 +263,7 @@ impl Outbound {
         }
         self.abandon_spent(now, stats);
         self.schedule_forward(now);
+        self.receipts.acknowledge(self.ring.cumulative_ack(), &mut self.events);
         self.tell_writable();
         let watch = if !self.ring.needs_timer() {
             Watch::Stop
@@ -267,7 +288,7 @@ impl Outbound {
         self.rto.back_off();
         if !self.ring.needs_timer() {
             // It was the probe timer: the window has been closed for a whole timeout.
-            self.probe = !self.queue.is_empty();
+            self.probe = self.queue.is_ready();
             return false;
         }
         // A peer that answers probes but keeps its window closed is alive (section 6.1, rule A).
@@ -338,8 +359,7 @@ impl Outbound {
     }
 
     fn next_length(&self, room: usize) -> Option<usize> {
-        let full = self.packet.saturating_sub(Data::OVERHEAD);
-        self.queue.next_length(room.checked_sub(Data::OVERHEAD)?, full)
+        self.queue.next_length(room.checked_sub(overhead(self.interleaving))?)
     }
 
     /// Whether the peer's window takes a new chunk (section 6.1, rule A). Fragments are never cut to fit the window,
@@ -354,7 +374,7 @@ impl Outbound {
 
     /// Whether data waits for a window that is closed while nothing is in flight that would tell of its opening.
     pub(crate) fn waits_for_window(&self) -> bool {
-        !self.probe && self.ring.is_empty() && !self.queue.is_empty() && !self.may_send_new()
+        !self.probe && self.ring.is_empty() && self.queue.is_ready() && !self.may_send_new()
     }
 
     /// Whether the retransmission timer has to run.

@@ -1,6 +1,6 @@
 use super::runs::{for_each_difference, normalize};
 use crate::packet::{DataFlags, GapBlock};
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Mid, Tsn};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -34,7 +34,10 @@ pub(crate) struct Outstanding {
     pub(crate) payload: Bytes,
     pub(crate) ppid: u32,
     pub(crate) stream: u16,
-    pub(crate) ssn: Ssn,
+    /// The number of its message, counted apart for ordered and unordered ones; DATA carries the low 16 bits.
+    pub(crate) mid: Mid,
+    /// Its place in the message; DATA does not say it.
+    pub(crate) fsn: u32,
     pub(crate) flags: DataFlags,
     pub(crate) limit: Limit,
     retransmits: u16,
@@ -42,8 +45,20 @@ pub(crate) struct Outstanding {
 }
 
 impl Outstanding {
-    pub(crate) const fn new(payload: Bytes, ppid: u32, stream: u16, ssn: Ssn, flags: DataFlags, limit: Limit) -> Self {
-        Self { payload, ppid, stream, ssn, flags, limit, retransmits: 0, fate: Fate::InFlight }
+    pub(crate) const fn new(
+        payload: Bytes,
+        ppid: u32,
+        stream: u16,
+        mid: Mid,
+        fsn: u32,
+        flags: DataFlags,
+        limit: Limit,
+    ) -> Self {
+        Self { payload, ppid, stream, mid, fsn, flags, limit, retransmits: 0, fate: Fate::InFlight }
+    }
+
+    fn is_of(&self, stream: u16, unordered: bool, mid: Mid) -> bool {
+        self.stream == stream && self.flags.unordered == unordered && self.mid == mid
     }
 
     /// Bytes on the wire: header, payload and padding (RFC 9260, section 7.2).
@@ -92,8 +107,10 @@ pub(crate) enum Refused {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AbandonedMessage {
     pub(crate) stream: u16,
-    pub(crate) ssn: Ssn,
+    pub(crate) mid: Mid,
     pub(crate) flags: DataFlags,
+    /// The last of its chunks that have been sent.
+    pub(crate) last: Tsn,
     /// All its fragments had TSNs.
     pub(crate) complete: bool,
 }
@@ -214,7 +231,7 @@ impl Ring {
     /// Spends a TSN on the rest of a message that will never be sent, so that the receiver can be told to skip it.
     pub(crate) fn push_abandoned(&mut self, message: &AbandonedMessage) {
         let flags = DataFlags { begin: false, end: true, ..message.flags };
-        let mut chunk = Outstanding::new(Bytes::new(), 0, message.stream, message.ssn, flags, Limit::default());
+        let mut chunk = Outstanding::new(Bytes::new(), 0, message.stream, message.mid, 0, flags, Limit::default());
         chunk.fate = Fate::Abandoned;
         self.chunks.push_back(chunk);
     }
@@ -466,20 +483,30 @@ impl Ring {
     /// that frees.
     pub(crate) fn abandon(&mut self, tsn: Tsn) -> Option<(AbandonedMessage, usize)> {
         let mut first = tsn;
-        while self.get(first).is_some_and(|chunk| !chunk.flags.begin)
-            && first != self.base
-            && self.get(first.previous()).is_some_and(|chunk| !chunk.flags.end)
-        {
-            first = first.previous();
+        let chunk = self.get(tsn)?;
+        let (stream, unordered, mid) = (chunk.stream, chunk.flags.unordered, chunk.mid);
+        // Fragments of other messages may stand between.
+        let mut at = tsn;
+        while at != self.base && self.get(first).is_some_and(|chunk| !chunk.flags.begin) {
+            at = at.previous();
+            match self.get(at).filter(|chunk| chunk.is_of(stream, unordered, mid)) {
+                Some(chunk) if chunk.flags.end => break,
+                Some(_) => first = at,
+                None => {}
+            }
         }
         let mut released = 0;
         let mut message = None;
         let mut at = first;
         while let Some(chunk) = self.get_mut(at) {
+            if !chunk.is_of(stream, unordered, mid) {
+                at = at.next();
+                continue;
+            }
             let (fate, wire, data) = (chunk.fate, chunk.wire_length(), chunk.payload.len());
             chunk.fate = Fate::Abandoned;
             chunk.payload = Bytes::new();
-            let (stream, ssn, flags) = (chunk.stream, chunk.ssn, chunk.flags);
+            let flags = chunk.flags;
             released += data;
             match fate {
                 Fate::InFlight => {
@@ -490,13 +517,19 @@ impl Ring {
                 Fate::Lost => self.lost_count -= 1,
                 Fate::Acked | Fate::Abandoned => {}
             }
-            message = Some(AbandonedMessage { stream, ssn, flags, complete: flags.end });
+            message = Some(AbandonedMessage { stream, mid, flags, last: at, complete: flags.end });
             if flags.end {
                 break;
             }
             at = at.next();
         }
         message.map(|message| (message, released))
+    }
+
+    /// The last outstanding chunk of a message.
+    pub(crate) fn last_of(&self, stream: u16, unordered: bool, mid: Mid) -> Option<Tsn> {
+        let back = self.chunks.iter().rev().position(|chunk| chunk.is_of(stream, unordered, mid))?;
+        Some(Tsn(self.next_tsn().previous().0.wrapping_sub(back as u32)))
     }
 
     /// Moves the Advanced.Peer.Ack.Point over what is abandoned (RFC 3758, section 3.5, C2); true if it moved.
