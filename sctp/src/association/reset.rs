@@ -191,7 +191,7 @@ impl Association {
                 | Parameter::HostNameAddress(_)
                 | Parameter::SupportedAddressTypes(_)
                 | Parameter::ZeroChecksumAcceptable(_)
-            | Parameter::SupportedExtensions(_)
+                | Parameter::SupportedExtensions(_)
                 | Parameter::ForwardTsnSupported
                 | Parameter::Unknown { .. } => self.stats.refused += 1,
             }

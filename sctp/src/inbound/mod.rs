@@ -218,7 +218,9 @@ impl Inbound {
         }
         let stream = self.streams.entry(complete.stream).or_default();
         if complete.taken > 0 {
+            let id = complete.stream;
             self.held += stream.finish_reading(complete);
+            self.announce(id);
             return Ok(());
         }
         let Complete { stream: id, unordered, ppid, payload, .. } = complete;
@@ -248,7 +250,8 @@ impl Inbound {
     /// Tells of a stream that has messages now.
     fn announce(&mut self, id: u16) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        if !stream.ready.is_empty() && !stream.announced {
+        let rest = matches!(stream.reading, Some(Reading::Complete { .. } | Reading::Abandoned { .. }));
+        if (rest || !stream.ready.is_empty()) && !stream.announced {
             stream.announced = true;
             self.events.push_back(Event::Readable(id));
         }

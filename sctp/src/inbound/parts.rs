@@ -24,7 +24,9 @@ impl Reading {
     /// The rest will not come.
     pub(super) fn cut_short(self) -> Self {
         match self {
-            Self::Open { ppid, .. } | Self::Complete { ppid, .. } | Self::Abandoned { ppid } => Self::Abandoned { ppid },
+            Self::Open { ppid, .. } | Self::Complete { ppid, .. } | Self::Abandoned { ppid } => {
+                Self::Abandoned { ppid }
+            }
         }
     }
 }

@@ -69,12 +69,7 @@ impl Reassembly {
     }
 
     /// Takes a chunk that has not been seen before. `number` is its message's, as a count.
-    pub(crate) fn insert(
-        &mut self,
-        tsn: u64,
-        number: u64,
-        data: &Fragment<'_>,
-    ) -> Result<Option<Complete>, Violation> {
+    pub(crate) fn insert(&mut self, tsn: u64, number: u64, data: &Fragment<'_>) -> Result<Option<Complete>, Violation> {
         let (segments, charged, max_message) = match self {
             Self::Interleaved(interleaved) => return interleaved.insert(number, data),
             Self::Consecutive { segments, charged, max_message } => (segments, charged, *max_message),
