@@ -23,6 +23,19 @@ pub enum Scheduler {
     Weighted,
 }
 
+/// How the rate of sending follows what the path carries. Packets are paced with each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Congestion {
+    /// RFC 9260, section 7.2: halves its window with every loss and grows by a packet per round trip.
+    NewReno,
+    /// RFC 9438: as fair as NewReno where that is fast enough, and faster on long and fast paths. The default.
+    #[default]
+    Cubic,
+    /// A model of the path's bandwidth and delay. Keeps queues short, and its rate on paths that lose at random; beside
+    /// other connections it may take more than its share of a path with a shallow queue.
+    Bbr,
+}
+
 /// Settings and bounds of an association. Every queue has its bound here.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -61,12 +74,15 @@ pub struct Config {
     /// The retransmission timeout before anything has been measured; see also
     /// [`set_rtt`](crate::Association::set_rtt). Default 1 s.
     pub rto_initial: Duration,
-    /// The least retransmission timeout. RFC 9260 recommends 1 s; the default is 400 ms, which still exceeds the
-    /// 200 ms that a peer may delay an acknowledgement by, and repairs losses at the end of a burst sooner.
+    /// The least retransmission timeout. RFC 9260 recommends 1 s; the default is 300 ms, which still exceeds the
+    /// 200 ms that a peer may delay an acknowledgement by. Losses at the end of a burst are repaired sooner, by probes
+    /// (RFC 8985, section 7).
     pub rto_min: Duration,
     /// The greatest retransmission timeout, back-off included. RFC 9260 recommends 60 s; the default is 10 s, as ICE
     /// tells a dead path within 30.
     pub rto_max: Duration,
+    /// Congestion control. Default [`Congestion::Cubic`].
+    pub congestion: Congestion,
     /// How long an acknowledgement may wait for company; at most 500 ms (RFC 9260, section 6.2). Default 20 ms.
     pub sack_delay: Duration,
     /// Timeouts in a row after which the peer counts as gone ('Association.Max.Retrans'). Default 10.
@@ -102,8 +118,9 @@ impl Default for Config {
             outbound_streams: u16::MAX,
             inbound_streams: u16::MAX,
             rto_initial: Duration::from_secs(1),
-            rto_min: Duration::from_millis(400),
+            rto_min: Duration::from_millis(300),
             rto_max: Duration::from_secs(10),
+            congestion: Congestion::default(),
             sack_delay: Duration::from_millis(20),
             max_retransmits: 10,
             max_init_retransmits: 8,

@@ -79,7 +79,7 @@ mod serial;
 mod stats;
 
 pub use association::{Association, Path, State};
-pub use config::{Config, Scheduler};
+pub use config::{Config, Congestion, Scheduler};
 pub use event::{Closed, Event};
 pub use message::{Message, Part, Progress, Reliability, SendError, SendOptions};
 pub use serial::{Mid, RequestNumber, Ssn, Tsn};

@@ -190,6 +190,23 @@ impl Association {
             Watch::Keep if self.timers.is_running(Timer::Retransmit) => {}
             Watch::Keep => self.timers.start(Timer::Retransmit, deadline),
         }
+        self.timers.start(Timer::Reorder, self.outbound.reorder_at());
+        self.timers.start(Timer::Probe, self.outbound.probe_at(now));
+    }
+
+    /// Chunks that were overtaken have had their time (RFC 8985, section 6.2).
+    pub(super) fn on_reorder_timeout(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Open(..)) {
+            self.outbound.on_reorder_timeout(now, &mut self.stats);
+            self.timers.start(Timer::Reorder, self.outbound.reorder_at());
+        }
+    }
+
+    /// Nothing was heard of the tail (RFC 8985, section 7.3).
+    pub(super) fn on_probe_timeout(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Open(..)) {
+            self.outbound.on_probe_timeout(now, &mut self.stats);
+        }
     }
 
     /// T3-rtx (section 6.3.3), or the probe timer.
@@ -198,6 +215,8 @@ impl Association {
             return;
         }
         let counts = self.outbound.on_timeout(now, &mut self.stats);
+        self.timers.stop(Timer::Reorder);
+        self.timers.stop(Timer::Probe);
         if self.outbound.needs_timer() {
             self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
         }

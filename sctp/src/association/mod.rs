@@ -147,6 +147,10 @@ impl Association {
                         self.close(now, Closed::TimedOut);
                     }
                     Timer::Retransmit => self.on_retransmit_timeout(now),
+                    Timer::Reorder => self.on_reorder_timeout(now),
+                    Timer::Probe => self.on_probe_timeout(now),
+                    // What was held back is polled for.
+                    Timer::Pace => {}
                     Timer::Sack => self.on_sack_timeout(),
                     Timer::Heartbeat => self.on_heartbeat_timeout(now),
                     Timer::Reconfig => self.on_reconfig_timeout(now),

@@ -5,7 +5,7 @@ use super::data::Arrival;
 use super::phase::{Phase, Stage};
 use crate::event::Closed;
 use crate::inbound::Fragment;
-use crate::packet::{Cause, Causes, Chunk, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum};
+use crate::packet::{Cause, Causes, Chunk, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum, kind};
 use std::time::Instant;
 
 /// Whether to go on with the next chunk of the packet.
@@ -177,6 +177,10 @@ impl Association {
     /// A chunk of unknown type: its highest bits say what to do (section 3.2).
     fn on_unknown(&mut self, raw: RawChunk<'_>) -> Flow {
         self.stats.unknown_chunks += 1;
+        if matches!(raw.kind, kind::ECNE | kind::CWR) {
+            // Nobody agreed on ECN, and its bits do not reach us through DTLS; the rest of the packet counts.
+            return Flow::Next;
+        }
         let action = raw.unrecognized();
         if action.report && matches!(self.phase, Phase::Open(..)) {
             let mut whole = Vec::new();

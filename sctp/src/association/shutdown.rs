@@ -55,7 +55,9 @@ impl Association {
         self.shutdown_due = true;
         self.timers.stop(Timer::Heartbeat);
         self.timers.stop(Timer::Reconfig);
-        self.timers.stop(Timer::Retransmit);
+        for timer in [Timer::Retransmit, Timer::Reorder, Timer::Probe, Timer::Pace] {
+            self.timers.stop(timer);
+        }
         self.timers.start(Timer::Shutdown, Some(now + self.outbound.timeout()));
         // T5-shutdown-guard: a peer that keeps sending could hold the shutdown up for ever.
         if !self.timers.is_running(Timer::Guard) {

@@ -56,7 +56,7 @@ impl Association {
             Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => true,
             Stage::ShutdownSent | Stage::ShutdownAckSent => false,
         };
-        let wants_to_send = sends_data && self.outbound.wants_to_send();
+        let wants_to_send = sends_data && self.outbound.wants_to_send(now);
         // A SACK that is not due yet rides along with data (section 6.1).
         let sack = peer.sack_due || (wants_to_send && peer.unacknowledged > 0);
         let header = self.header(tag);
@@ -110,5 +110,9 @@ impl Association {
         if filled.earliest || ((filled.any || forward) && !self.timers.is_running(Timer::Retransmit)) {
             self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
         }
+        if filled.any {
+            self.timers.start(Timer::Probe, self.outbound.probe_at(now));
+        }
+        self.timers.start(Timer::Pace, self.outbound.paced_until(now));
     }
 }

@@ -18,11 +18,12 @@ impl Outbound {
 
     /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).
     pub(crate) fn fill(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, stats: &mut Stats) -> Filled {
-        self.congestion.decay(now, self.rto.current());
+        self.congestion.before_send(now, self.rto.current());
         let mut filled = Filled::default();
+        let before = self.ring.sent_wire();
         // Decided once per packet: the window may be exceeded by what fills this packet up (rule B).
-        let may_send = self.may_send();
-        if may_send || self.fast_retransmit {
+        let may_send = self.may_send(now);
+        if may_send || self.recovery.first_is_free() {
             self.fill_lost(now, writer, &mut filled, stats);
         }
         if may_send && !self.ring.has_lost() {
@@ -30,8 +31,21 @@ impl Outbound {
         }
         if filled.any {
             self.congestion.on_send(now);
+            self.pacer.on_send(self.ring.sent_wire().saturating_sub(before) as usize);
+            filled.earliest |= self.recovery.on_send(now, &self.ring);
         }
         filled
+    }
+
+    /// Whether nothing can follow this chunk before something is acknowledged, while a receiver that waits for a second
+    /// packet would wait in vain (RFC 7053).
+    fn closes_window(&self, length: usize) -> bool {
+        let small = 4 * self.packet;
+        let window = self.congestion.window();
+        let left = self.a_rwnd.saturating_sub(self.ring.flight_data()).saturating_sub(length);
+        self.recovery.is_probe_due()
+            || (window <= small && self.ring.flight_wire().saturating_add(length) >= window.saturating_sub(self.packet))
+            || (left < self.packet && self.queue.is_ready())
     }
 
     fn fill_lost(&mut self, now: Instant, writer: &mut Writer<'_>, filled: &mut Filled, stats: &mut Stats) {
@@ -49,10 +63,8 @@ impl Outbound {
             write_chunk(writer, self.interleaving, tsn, chunk, flags);
             stats.retransmits += 1;
             filled.any = true;
-            filled.earliest |= self.ring.resent(tsn);
-        }
-        if filled.any {
-            self.fast_retransmit = false;
+            filled.earliest |= self.ring.resent(now, tsn);
+            self.recovery.sent_again(tsn);
         }
     }
 
@@ -66,7 +78,7 @@ impl Outbound {
             let Some((mut chunk, taken)) = self.queue.take(length) else { break };
             self.tell_low(taken);
             self.held = self.held.saturating_add(length + OVERHEAD);
-            chunk.flags.immediate = hurry || self.probe;
+            chunk.flags.immediate = hurry || self.probe || self.closes_window(length);
             self.probe = false;
             let tsn = self.ring.next_tsn();
             write_chunk(writer, self.interleaving, tsn, &chunk, chunk.flags);

@@ -28,6 +28,10 @@ pub mod kind {
     pub const COOKIE_ECHO: u8 = 10;
     /// COOKIE ACK
     pub const COOKIE_ACK: u8 = 11;
+    /// ECNE (RFC 9260, section 3.2; without a decoder)
+    pub const ECNE: u8 = 12;
+    /// CWR (RFC 9260, section 3.2; without a decoder)
+    pub const CWR: u8 = 13;
     /// SHUTDOWN COMPLETE
     pub const SHUTDOWN_COMPLETE: u8 = 14;
     /// I-DATA (RFC 8260)
