@@ -93,7 +93,7 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// How long a state cookie is good for. Default 60 s.
     pub cookie_lifetime: Duration,
-    /// Runs of chunks remembered beyond holes. A chunk that would begin another is dropped. Default 1024.
+    /// Runs of chunks remembered beyond holes. A chunk that would begin another is dropped. Default 8192.
     pub max_gaps: usize,
     /// Control chunks and packets (answers to heartbeats, errors, INIT ACKs) that wait to be sent; more are dropped,
     /// as the peer asks again for what it needs. Default 16.
@@ -126,7 +126,7 @@ impl Default for Config {
             max_init_retransmits: 8,
             heartbeat_interval: Duration::from_secs(30),
             cookie_lifetime: Duration::from_secs(60),
-            max_gaps: 1024,
+            max_gaps: 8192,
             max_control: 16,
             initial_tsn: None,
         }

@@ -155,48 +155,6 @@ fn late_duplicates_do_not_confuse_the_round_trip_time() {
 }
 
 #[test]
-fn a_receiver_that_drops_what_it_reported_gets_it_again() {
-    use sctp::packet::Sack;
-    let mut pair = connected();
-    drop_data(&mut pair, &[0]);
-    pair.a.queue(0, pattern(4000, 0), ORDERED);
-    let now = pair.now();
-    pair.a.pump(now);
-    pair.run_for(STEP * 2);
-    assert_eq!(pair.a.association.stats().in_flight, 1132 + 16, "the lost one; the others are in gap blocks");
-    // The same SACK without its gap blocks.
-    let tag = std::cell::Cell::new(0);
-    let sack = forge_sack(&mut pair, &tag);
-    pair.inject(Side::A, &packet(tag.get(), &[Chunk::Sack(Sack::new(sack.0, sack.1))]));
-    pair.run_for(Duration::from_millis(1));
-    assert!(pair.a.association.stats().in_flight > 4000, "all are in flight again");
-    pair.expect("the message", 10 * SECOND, |pair| !pair.b.payloads(0).is_empty());
-}
-
-/// The numbers of a SACK that says what the first one said, without gaps, and the tag it has to carry.
-fn forge_sack(pair: &mut Apps, tag: &std::cell::Cell<u32>) -> (sctp::Tsn, u32) {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    pair.intercept(move |_, from, datagram| {
-        if from == Side::B {
-            chunks(datagram, |chunk| {
-                if let Chunk::Sack(sack) = chunk {
-                    let _ = sender.send((tag_of(datagram), sack.cumulative_tsn_ack, sack.a_rwnd));
-                }
-            });
-        }
-        Verdict::Pass
-    });
-    // More data, to make the peer repeat itself.
-    let now = pair.now();
-    pair.a.queue(1, "poke", ORDERED);
-    pair.a.pump(now);
-    pair.run_for(STEP * 2);
-    let (seen, cumulative, window) = receiver.try_iter().last().expect("a SACK");
-    tag.set(seen);
-    (cumulative, window)
-}
-
-#[test]
 fn an_oversized_chunk_goes_alone_after_the_path_has_shrunk() {
     let link = Link::delay(STEP);
     let mut pair = pair(1, link, Config::default(), Config::default());
@@ -233,5 +191,5 @@ fn a_window_that_is_not_used_for_a_while_is_forgotten() {
     pair.run_for(SECOND);
     let stats = pair.a.association.stats();
     assert_eq!(stats.congestion_window, 10 * 1148);
-    assert!(stats.slow_start_threshold >= window, "to where it came from it grows fast");
+    assert!(stats.slow_start_threshold >= window, "to where it came from it grows fast: {window} {stats:?}");
 }

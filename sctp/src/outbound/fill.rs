@@ -31,8 +31,9 @@ impl Outbound {
         }
         if filled.any {
             self.congestion.on_send(now);
-            self.pacer.on_send(self.ring.sent_wire().saturating_sub(before) as usize);
-            filled.earliest |= self.recovery.on_send(now, &self.ring);
+            let bytes = self.ring.sent_wire().saturating_sub(before) as usize;
+            self.pacer.on_send(bytes);
+            filled.earliest |= self.recovery.on_send(now, bytes, &self.ring);
         }
         filled
     }

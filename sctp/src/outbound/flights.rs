@@ -140,7 +140,6 @@ impl Flights {
         self.delivered_at = Some(now);
         let interval = sending.max(arriving);
         let amount = self.delivered.saturating_sub(flight.delivered);
-        // Quicker than any round trip: chunks that were sent at different times were acknowledged by accident at once.
         let rate = (interval > Duration::ZERO && amount > 0)
             .then(|| Rate { bytes: amount as f64 / interval.as_secs_f64(), app_limited: flight.app_limited });
         (rate, round)

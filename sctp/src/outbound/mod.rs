@@ -26,8 +26,8 @@ use fill::overhead;
 use pacer::Pacer;
 use queue::{OVERHEAD, Queue, Receipt, Taken};
 use receipts::Receipts;
-pub(crate) use ring::Refused;
 use recovery::Recovery;
+pub(crate) use ring::Refused;
 use ring::{Limit, Ring};
 use rto::Rto;
 use std::collections::VecDeque;
@@ -259,6 +259,9 @@ impl Outbound {
     /// Whether the congestion window lets more be in flight.
     fn has_window(&self) -> bool {
         let flight = self.ring.flight_wire();
+        if self.recovery.has_allowance() && self.ring.has_lost() {
+            return true;
+        }
         if self.recovery.has_timed_out() { flight == 0 } else { flight < self.congestion.window() }
     }
 

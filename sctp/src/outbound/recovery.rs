@@ -28,6 +28,10 @@ pub(super) struct Recovery {
     reorder_at: Option<Instant>,
     /// Bytes lost since the controller was told.
     lost: usize,
+    /// Bytes that may be sent while losses are repaired though the window is full: a share of what was acknowledged
+    /// since (the idea of RFC 6937). SACKs cannot report all that has arrived where there are many holes, and what they
+    /// leave out seems to be in flight.
+    allowance: usize,
     /// The most in flight in this round trip, and in the one before.
     most: (usize, usize),
 }
@@ -44,6 +48,7 @@ impl Recovery {
             first_is_free: false,
             reorder_at: None,
             lost: 0,
+            allowance: 0,
             most: (0, 0),
         }
     }
@@ -72,8 +77,17 @@ impl Recovery {
         }
     }
 
-    /// A packet with data was sent. True if it was a probe, after which the retransmission timer starts over.
-    pub(super) fn on_send(&mut self, now: Instant, ring: &Ring) -> bool {
+    pub(super) const fn has_allowance(&self) -> bool {
+        self.allowance > 0
+    }
+
+    /// A packet with `bytes` of data was sent. True if it was a probe, after which the retransmission timer starts over.
+    pub(super) fn on_send(&mut self, now: Instant, bytes: usize, ring: &Ring) -> bool {
+        self.allowance = self.allowance.saturating_sub(bytes);
+        if ring.flight_wire() <= bytes {
+            // After a pause, what was in flight before it says nothing.
+            self.most = (0, 0);
+        }
         self.most.0 = self.most.0.max(ring.flight_wire());
         let probes = self.is_probe_due();
         self.probe.on_send(now, ring.next_tsn().previous());
@@ -81,7 +95,7 @@ impl Recovery {
     }
 
     fn end(&mut self) {
-        self.until = None;
+        (self.until, self.allowance) = (None, 0);
         self.first_is_free = false;
         self.reorder_at = None;
         self.probe.stop();
@@ -167,8 +181,10 @@ impl Outbound {
 
     fn tell_controller(&mut self, now: Instant, acked: &Acked, flight_before: usize, rtt: Option<Duration>) {
         let (rate, round) = self.ring.deliver(now, acked);
-        // A rate measured within less than a round trip comes from acknowledgements in heaps.
         let recovery = &mut self.recovery;
+        if recovery.until.is_some() {
+            recovery.allowance = recovery.allowance.saturating_add(acked.bytes / 4 * 3).min(self.congestion.window());
+        }
         if round {
             recovery.most = (self.ring.flight_wire(), recovery.most.0);
         }
@@ -229,7 +245,7 @@ impl Outbound {
         let cumulative = self.ring.cumulative_ack();
         let recovery = &mut self.recovery;
         if recovery.until.is_some_and(|until| !cumulative.precedes(until)) {
-            recovery.until = None;
+            (recovery.until, recovery.allowance) = (None, 0);
             recovery.rack.on_recovered();
         }
         if recovery.timeout_until.is_some_and(|until| !cumulative.precedes(until)) {

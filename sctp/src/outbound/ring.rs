@@ -53,6 +53,8 @@ pub(crate) struct Outstanding {
     fate: Fate,
     /// Its last transmission.
     flight: u32,
+    /// An acknowledgement may be for an earlier transmission.
+    is_ambiguous: bool,
 }
 
 impl Outstanding {
@@ -65,7 +67,19 @@ impl Outstanding {
         flags: DataFlags,
         limit: Limit,
     ) -> Self {
-        Self { payload, ppid, stream, mid, fsn, flags, limit, retransmits: 0, fate: Fate::InFlight, flight: 0 }
+        Self {
+            payload,
+            ppid,
+            stream,
+            mid,
+            fsn,
+            flags,
+            limit,
+            retransmits: 0,
+            fate: Fate::InFlight,
+            flight: 0,
+            is_ambiguous: false,
+        }
     }
 
     fn is_of(&self, stream: u16, unordered: bool, mid: Mid) -> bool {
@@ -300,7 +314,7 @@ impl Ring {
         if self.get(tsn).is_some_and(|chunk| chunk.fate == Fate::Lost) {
             let flight = self.flights.push(now, tsn, self.in_flight == 0);
             let Some(chunk) = self.get_mut(tsn) else { return false };
-            (chunk.fate, chunk.flight) = (Fate::InFlight, flight);
+            (chunk.fate, chunk.flight, chunk.is_ambiguous) = (Fate::InFlight, flight, true);
             chunk.retransmits = chunk.retransmits.saturating_add(1);
             let (wire, data) = (chunk.wire_length(), chunk.payload.len());
             self.sent_wire += wire as u64;
@@ -347,16 +361,24 @@ impl Ring {
     fn note_newest(&mut self, acked: &mut Acked) {
         let Some((id, tsn)) = acked.newest else { return };
         acked.flight = self.flights.get(id).copied();
-        if self.newest.is_none_or(|(newest, last)| {
-            Flights::is_before(newest, id) || (newest == id && last.precedes(tsn))
-        }) {
+        if self
+            .newest
+            .is_none_or(|(newest, last)| Flights::is_before(newest, id) || (newest == id && last.precedes(tsn)))
+        {
             self.newest = Some((id, tsn));
         }
     }
 
     /// A chunk that was outstanding until now is acknowledged.
-    fn note_acked(&mut self, now: Instant, tsn: Tsn, (id, retransmits): (u32, u16), min_rtt: Duration, acked: &mut Acked) {
-        if retransmits == 0 {
+    fn note_acked(
+        &mut self,
+        now: Instant,
+        tsn: Tsn,
+        (id, is_ambiguous): (u32, bool),
+        min_rtt: Duration,
+        acked: &mut Acked,
+    ) {
+        if !is_ambiguous {
             acked.reordered |= tsn.precedes(self.highest);
         } else if self.flights.get(id).is_none_or(|flight| now.saturating_duration_since(flight.sent) < min_rtt) {
             // Too soon for the copy: it was the original (RFC 8985, section 6.2, step 2).
@@ -365,9 +387,10 @@ impl Ring {
         if self.highest.precedes(tsn) {
             self.highest = tsn;
         }
-        if acked.newest.is_none_or(|(newest, last)| {
-            Flights::is_before(newest, id) || (newest == id && last.precedes(tsn))
-        }) {
+        if acked
+            .newest
+            .is_none_or(|(newest, last)| Flights::is_before(newest, id) || (newest == id && last.precedes(tsn)))
+        {
             acked.newest = Some((id, tsn));
         }
     }
@@ -410,7 +433,7 @@ impl Ring {
                 Fate::Abandoned => continue,
             }
             acked.bytes += wire;
-            self.note_acked(now, tsn, (chunk.flight, chunk.retransmits), min_rtt, acked);
+            self.note_acked(now, tsn, (chunk.flight, chunk.is_ambiguous), min_rtt, acked);
         }
         acked.cumulative = count > 0;
         acked.any |= count > 0;
@@ -452,7 +475,7 @@ impl Ring {
     fn mark_acked(&mut self, now: Instant, tsn: Tsn, min_rtt: Duration, acked: &mut Acked) -> bool {
         let Some(chunk) = self.get_mut(tsn) else { return false };
         let (fate, wire, data) = (chunk.fate, chunk.wire_length(), chunk.payload.len());
-        let (flight, retransmits) = (chunk.flight, chunk.retransmits);
+        let (flight, is_ambiguous) = (chunk.flight, chunk.is_ambiguous);
         match fate {
             Fate::InFlight => {
                 self.in_flight -= 1;
@@ -469,7 +492,7 @@ impl Ring {
         self.acked_wire += wire;
         acked.bytes += wire;
         acked.any = true;
-        self.note_acked(now, tsn, (flight, retransmits), min_rtt, acked);
+        self.note_acked(now, tsn, (flight, is_ambiguous), min_rtt, acked);
         if let Some((measured, sent)) = self.measured
             && measured == tsn
         {
@@ -487,7 +510,7 @@ impl Ring {
         // As if it were sent now: the next SACK may well report it again, if this one was overtaken.
         let flight = self.flights.push(now, tsn, self.in_flight == 0);
         let Some(chunk) = self.get_mut(tsn) else { return };
-        (chunk.fate, chunk.flight) = (Fate::InFlight, flight);
+        (chunk.fate, chunk.flight, chunk.is_ambiguous) = (Fate::InFlight, flight, true);
         let (wire, data) = (chunk.wire_length(), chunk.payload.len());
         self.acked_wire = self.acked_wire.saturating_sub(wire);
         self.in_flight += 1;
@@ -577,7 +600,7 @@ impl Ring {
             }
             let flight = self.flights.push(now, tsn, self.in_flight == 0);
             let Some(chunk) = self.get_mut(tsn) else { continue };
-            (chunk.fate, chunk.flight) = (Fate::InFlight, flight);
+            (chunk.fate, chunk.flight, chunk.is_ambiguous) = (Fate::InFlight, flight, true);
             let (wire, data) = (chunk.wire_length(), chunk.payload.len());
             self.lost_count -= 1;
             self.in_flight += 1;

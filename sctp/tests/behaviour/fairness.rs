@@ -46,12 +46,7 @@ impl Endpoint for Two {
 /// What two flows got of a bottleneck after `settle`, in bytes per second. The second begins later.
 fn share(kinds: [Congestion; 2], link: Link, settle: Duration, time: Duration) -> [f64; 2] {
     let app = |kind, stream| {
-        let config = Config {
-            congestion: kind,
-            send_buffer: 16 << 20,
-            receive_window: 16 << 20,
-            ..Config::default()
-        };
+        let config = Config { congestion: kind, send_buffer: 16 << 20, receive_window: 16 << 20, ..Config::default() };
         App::new(config, 1, stream)
     };
     let two = |from| Two([app(kinds[0], from), app(kinds[1], from + 1)], false);

@@ -117,8 +117,8 @@ impl Bbr {
         } else {
             self.full_rounds += 1;
         }
-        let is_lossy = lost > STARTUP_LOST_PACKETS * self.packet
-            && lost as f64 > STARTUP_LOSS * acked.saturating_add(lost) as f64;
+        let is_lossy =
+            lost > STARTUP_LOST_PACKETS * self.packet && lost as f64 > STARTUP_LOSS * acked.saturating_add(lost) as f64;
         self.is_full = self.full_rounds >= 3 || is_lossy;
     }
 

@@ -107,12 +107,8 @@ impl Cubic {
 
     fn reduce(&mut self) {
         if self.window() > self.packet {
-            self.before = Some(Before {
-                window: self.window,
-                threshold: self.threshold,
-                w_max: self.w_max,
-                epoch: self.epoch,
-            });
+            self.before =
+                Some(Before { window: self.window, threshold: self.threshold, w_max: self.w_max, epoch: self.epoch });
             let packets = self.packets();
             // Fast convergence: who loses before it is back at its old window makes room (section 4.7).
             self.w_max = if packets < self.w_max { packets * (1.0 + BETA) / 2.0 } else { packets };
@@ -134,7 +130,8 @@ impl Control for Cubic {
     }
 
     fn pacing_rate(&self, smoothed: Option<Duration>) -> Option<f64> {
-        window_rate(self.window(), self.threshold, smoothed)
+        let doubles = self.window() < self.threshold && !self.slow_start.is_careful();
+        window_rate(self.window(), doubles, smoothed)
     }
 
     fn set_packet(&mut self, packet: usize) {
@@ -151,6 +148,7 @@ impl Control for Cubic {
         let (window, threshold) = self.idle.decay(now, rto, before, INITIAL_PACKETS * self.packet);
         if (window, threshold) != before {
             (self.window, self.threshold, self.epoch) = (window as f64, threshold, None);
+            self.slow_start.reset();
         }
     }
 
@@ -169,8 +167,8 @@ impl Control for Cubic {
             return;
         }
         if self.window() < self.threshold {
-            match self.slow_start.grow(ack) {
-                Some(bytes) => self.window = (self.window + bytes as f64).min(self.threshold as f64),
+            match self.slow_start.grow(self.window(), ack) {
+                Some(window) => self.window = window.min(self.threshold) as f64,
                 None => self.threshold = self.window(),
             }
         } else {

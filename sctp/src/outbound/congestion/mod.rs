@@ -94,10 +94,10 @@ pub(crate) fn controller(kind: Congestion, packet: usize, seed: u32) -> Box<dyn 
 }
 
 /// The pace of a controller that has only a window: so fast that the window is used up before a round trip is over, and
-/// twice as fast in slow start, which doubles the window in that time.
-fn window_rate(window: usize, threshold: usize, smoothed: Option<Duration>) -> Option<f64> {
+/// twice as fast where the window doubles in that time.
+fn window_rate(window: usize, doubles: bool, smoothed: Option<Duration>) -> Option<f64> {
     let rtt = smoothed.filter(|rtt| !rtt.is_zero())?.as_secs_f64();
-    let gain = if window < threshold { 2.0 } else { 1.25 };
+    let gain = if doubles { 2.0 } else { 1.25 };
     Some(gain * window as f64 / rtt)
 }
 

@@ -50,7 +50,8 @@ impl Control for NewReno {
     }
 
     fn pacing_rate(&self, smoothed: Option<Duration>) -> Option<f64> {
-        window_rate(self.window, self.threshold, smoothed)
+        let doubles = self.window < self.threshold && !self.slow_start.is_careful();
+        window_rate(self.window, doubles, smoothed)
     }
 
     fn set_packet(&mut self, packet: usize) {
@@ -60,7 +61,11 @@ impl Control for NewReno {
 
     fn before_send(&mut self, now: Instant, rto: Duration) {
         let least = INITIAL_PACKETS * self.packet;
-        (self.window, self.threshold) = self.idle.decay(now, rto, (self.window, self.threshold), least);
+        let before = (self.window, self.threshold);
+        (self.window, self.threshold) = self.idle.decay(now, rto, before, least);
+        if (self.window, self.threshold) != before {
+            self.slow_start.reset();
+        }
     }
 
     fn on_send(&mut self, now: Instant) {
@@ -73,8 +78,8 @@ impl Control for NewReno {
         }
         if self.window <= self.threshold {
             if ack.limited {
-                match self.slow_start.grow(ack) {
-                    Some(bytes) => self.window = self.window.saturating_add(bytes),
+                match self.slow_start.grow(self.window, ack) {
+                    Some(window) => self.window = window,
                     None => self.threshold = self.window,
                 }
             }

@@ -5,9 +5,12 @@ use std::time::Duration;
 const MIN_RTT_THRESHOLD: Duration = Duration::from_millis(4);
 const MAX_RTT_THRESHOLD: Duration = Duration::from_millis(16);
 const RTT_DIVISOR: u32 = 8;
-const SAMPLES: u32 = 8;
+const SAMPLES: usize = 8;
 const CSS_GROWTH_DIVISOR: usize = 4;
 const CSS_ROUNDS: u32 = 5;
+
+/// How much of the measured product of rate and delay the window keeps when the delay has begun to grow.
+const HEADROOM: f64 = 1.5;
 
 /// Conservative Slow Start: the delay has grown, and five rounds show whether that was the path's queue.
 #[derive(Clone, Copy, Debug)]
@@ -17,20 +20,32 @@ struct Conservative {
 }
 
 /// HyStart++: slow start that ends before the path's queue is full (RFC 9406).
+///
+/// The delay now is the least of the last eight samples, and not of the whole round so far as in the RFC: a queue that
+/// grows within a round is seen in that round, and not one later, when the window has doubled once more.
 #[derive(Debug, Default)]
 pub(super) struct SlowStart {
+    /// The least round-trip times of the round before and of this one.
     last: Option<Duration>,
     current: Option<Duration>,
-    samples: u32,
+    recent: [Duration; SAMPLES],
+    samples: usize,
+    /// The greatest delivery rates of the round before and of this one, in bytes per second.
+    rates: [f64; 2],
     conservative: Option<Conservative>,
 }
 
 impl SlowStart {
-    /// By how many bytes the window grows; None if slow start is over.
-    pub(super) fn grow(&mut self, ack: &Ack) -> Option<usize> {
+    /// What becomes of the window; None if slow start is over.
+    pub(super) fn grow(&mut self, window: usize, ack: &Ack) -> Option<usize> {
+        if let Some(rate) = ack.rate {
+            let [_, current] = &mut self.rates;
+            *current = current.max(rate.bytes);
+        }
         if ack.round {
+            let [_, current] = self.rates;
+            self.rates = [current, 0.0];
             self.last = self.current.take();
-            self.samples = 0;
             if let Some(conservative) = &mut self.conservative {
                 conservative.rounds += 1;
                 if conservative.rounds >= CSS_ROUNDS {
@@ -41,14 +56,29 @@ impl SlowStart {
         }
         if let Some(rtt) = ack.rtt {
             self.current = Some(self.current.map_or(rtt, |least| least.min(rtt)));
-            self.samples += 1;
+            if let Some(place) = self.recent.get_mut(self.samples % SAMPLES) {
+                *place = rtt;
+            }
+            self.samples = self.samples.wrapping_add(1);
         }
+        let was_careful = self.is_careful();
         self.judge();
-        Some(if self.conservative.is_some() { ack.bytes / CSS_GROWTH_DIVISOR } else { ack.bytes })
+        if !self.is_careful() {
+            return Some(window.saturating_add(ack.bytes));
+        }
+        if !was_careful {
+            // What showed the queue left a round trip ago, and the window has doubled since.
+            let rate = self.rates.iter().copied().fold(0.0, f64::max);
+            let product = (rate * self.last.unwrap_or_default().as_secs_f64() * HEADROOM) as usize;
+            if product > ack.bytes {
+                return Some(window.min(product));
+            }
+        }
+        Some(window.saturating_add(ack.bytes / CSS_GROWTH_DIVISOR))
     }
 
     fn judge(&mut self) {
-        let Some(current) = self.current.filter(|_| self.samples >= SAMPLES) else { return };
+        let Some(current) = self.recent.iter().min().copied().filter(|least| !least.is_zero()) else { return };
         match (self.conservative, self.last) {
             (Some(conservative), _) if current < conservative.baseline => self.conservative = None,
             (Some(_), _) | (None, None) => {}
@@ -59,6 +89,11 @@ impl SlowStart {
                 }
             }
         }
+    }
+
+    /// Whether the window grows more slowly than by doubling.
+    pub(super) const fn is_careful(&self) -> bool {
+        self.conservative.is_some()
     }
 
     /// Slow start ended otherwise, or begins anew.
@@ -75,9 +110,9 @@ mod tests {
     fn round(slow_start: &mut SlowStart, rtt: u64) -> Option<usize> {
         let rtt = Some(Duration::from_millis(rtt));
         let ack = Ack { rtt, ..full(start(), 1000) };
-        let mut grown = slow_start.grow(&Ack { round: true, ..ack });
+        let mut grown = slow_start.grow(0, &Ack { round: true, ..ack });
         for _ in 1..10 {
-            grown = grown.and(slow_start.grow(&ack));
+            grown = grown.and(slow_start.grow(0, &ack));
         }
         grown
     }
