@@ -51,9 +51,12 @@ pub struct Config {
     pub max_message: usize,
     /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included. Default 4 MiB.
     pub send_buffer: usize,
-    /// The window advertised: bytes received but not read, a charge for each message included. Raised to hold
+    /// The window advertised at first; it grows to four times what is read in a round trip, and to
+    /// [`receive_window`](Self::receive_window) at most. Default 4 MiB.
+    pub first_receive_window: u32,
+    /// The largest window advertised: bytes received but not read, a charge for each message included. Raised to hold
     /// [`max_message`](Self::max_message) where it would not, unless messages are read in parts. What is held stays
-    /// below twice this and one message. Default 4 MiB.
+    /// below twice this and one message. Default 16 MiB, which is enough for a gigabit per second and 50 ms.
     pub receive_window: u32,
     /// Tell of messages before their end has come, so that they may be larger than the window. Whoever sets this reads
     /// with [`read_part`](crate::Association::read_part), as a message that does not fit the window is never whole.
@@ -110,7 +113,8 @@ impl Default for Config {
             max_packet: 1160,
             max_message: 256 << 10,
             send_buffer: 4 << 20,
-            receive_window: 4 << 20,
+            first_receive_window: 4 << 20,
+            receive_window: 16 << 20,
             partial_delivery: false,
             interleaving: false,
             zero_checksum: false,
@@ -148,11 +152,20 @@ impl Config {
         self
     }
 
-    /// The size of the receive window in bytes.
+    /// The largest size of the receive window in bytes.
     pub(crate) fn window(&self) -> usize {
+        (self.receive_window as usize).max(self.least_window())
+    }
+
+    /// The size of the receive window at first.
+    pub(crate) fn first_window(&self) -> usize {
+        (self.first_receive_window.min(self.receive_window) as usize).max(self.least_window())
+    }
+
+    /// What holds a message.
+    fn least_window(&self) -> usize {
         let whole = if self.partial_delivery { 0 } else { self.max_message };
-        let least = whole.saturating_add(64 << 10).min(u32::MAX as usize);
-        (self.receive_window as usize).max(least)
+        whole.saturating_add(64 << 10).min(u32::MAX as usize)
     }
 }
 

@@ -137,7 +137,7 @@ impl Association {
     }
 
     fn own_window(&self) -> u32 {
-        u32::try_from(self.config.window()).unwrap_or(u32::MAX)
+        u32::try_from(self.config.first_window()).unwrap_or(u32::MAX)
     }
 
     /// Appends the packet with INIT if it is due.

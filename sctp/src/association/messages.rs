@@ -112,7 +112,7 @@ impl Association {
     pub fn read(&mut self, now: Instant, stream: u16) -> Option<Message> {
         let peer = self.phase.peer_mut()?;
         let message = peer.inbound.read(stream, &mut self.stats)?;
-        self.after_reading(now);
+        self.after_reading(now, message.payload.len());
         Some(message)
     }
 
@@ -123,15 +123,16 @@ impl Association {
     pub fn read_part(&mut self, now: Instant, stream: u16) -> Option<Part> {
         let peer = self.phase.peer_mut()?;
         let part = peer.inbound.read_part(stream, &mut self.stats)?;
-        self.after_reading(now);
+        self.after_reading(now, part.payload.len());
         Some(part)
     }
 
-    fn after_reading(&mut self, now: Instant) {
-        if let Some(peer) = self.phase.peer_mut()
-            && peer.inbound.window_opened()
-        {
-            peer.sack_due = true;
+    fn after_reading(&mut self, now: Instant, bytes: usize) {
+        if let Some(peer) = self.phase.peer_mut() {
+            peer.inbound.on_read(now, bytes, self.outbound.rto.known());
+            if peer.inbound.window_opened() {
+                peer.sack_due = true;
+            }
         }
         self.settle(now);
     }

@@ -5,6 +5,7 @@ mod interleaved;
 mod parts;
 mod reassembly;
 mod tracker;
+mod window;
 
 pub(crate) use fragment::Fragment;
 
@@ -17,7 +18,9 @@ use fragment::SEGMENT_OVERHEAD;
 use parts::Reading;
 use reassembly::{Complete, Reassembly};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 use tracker::{Place, Tracker};
+use window::Window;
 
 /// What a message waiting to be read, or for its turn, is charged beyond its payload.
 const MESSAGE_OVERHEAD: usize = 96;
@@ -68,8 +71,7 @@ pub(crate) struct Inbound {
     streams: BTreeMap<u16, Stream>,
     /// Payload and overhead of complete messages.
     held: usize,
-    /// The size of the window in bytes.
-    capacity: usize,
+    size: Window,
     max_message: usize,
     /// Messages are told of before their end has come.
     partial_delivery: bool,
@@ -84,17 +86,16 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     pub(crate) fn new(config: &crate::Config, initial_tsn: Tsn, interleaving: bool) -> Self {
-        let capacity = config.window();
         Self {
             tracker: Tracker::new(initial_tsn, config.max_gaps),
             reassembly: Reassembly::new(config.max_message, interleaving),
             streams: BTreeMap::new(),
             held: 0,
-            capacity,
+            size: Window::new(config.first_window(), config.window()),
             max_message: config.max_message,
             partial_delivery: config.partial_delivery,
             interleaving,
-            advertised: capacity,
+            advertised: config.first_window(),
             resets_announced: BTreeSet::new(),
             events: VecDeque::new(),
         }
@@ -127,13 +128,18 @@ impl Inbound {
 
     /// The window to advertise.
     pub(crate) const fn window(&self) -> usize {
-        self.capacity.saturating_sub(self.used())
+        self.size.size().saturating_sub(self.used())
     }
 
     /// Whether reading has opened the window so far that the peer should hear of it: by a quarter, since it was less
     /// than half (receiver side of the silly window syndrome, RFC 9260, section 6.2).
     pub(crate) const fn window_opened(&self) -> bool {
-        self.advertised < self.capacity / 2 && self.window().saturating_sub(self.advertised) >= self.capacity / 4
+        self.advertised < self.size.size() / 2 && self.window().saturating_sub(self.advertised) >= self.size.size() / 4
+    }
+
+    /// The application has read this much, over a path with this round-trip time.
+    pub(crate) fn on_read(&mut self, now: Instant, bytes: usize, rtt: Option<Duration>) {
+        self.size.on_read(now, bytes, rtt);
     }
 
     /// The fields of a SACK; the lists go into the two buffers.
@@ -154,9 +160,9 @@ impl Inbound {
         let place = self.tracker.place(tsn);
         // The window is advertised with the capacity, and kept with some slack: overhead is charged that the peer
         // does not know of. What comes in sequence is taken up to one message further, as only that frees the rest.
-        let slack = self.capacity.saturating_mul(2);
+        let slack = self.size.size().saturating_mul(2);
         let limit = match place {
-            Place::Next => slack.saturating_add(self.max_message.min(self.capacity)),
+            Place::Next => slack.saturating_add(self.max_message.min(self.size.size())),
             Place::Beyond => slack,
             Place::Duplicate => {
                 stats.duplicates += 1;

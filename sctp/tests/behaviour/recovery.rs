@@ -371,6 +371,43 @@ fn notes_on_congestion_from_routers_are_let_pass() {
     }
 }
 
+#[test]
+fn the_receive_window_grows_with_what_is_read_and_no_further_than_allowed() {
+    for (most, expected) in [(64 << 20, 64 << 20), (2 << 20, 2 << 20)] {
+        let config = Config { first_receive_window: 1 << 20, receive_window: most, ..Config::default() };
+        let a = Config { send_buffer: 64 << 20, ..config.clone() };
+        let mut pair = pair(1, Link::delay(STEP * 5), a, config);
+        for number in 0..800 {
+            pair.a.queue(0, pattern(100_000, number % 7), ORDERED);
+        }
+        let now = pair.now();
+        pair.a.pump(now);
+        pair.expect("all", 20 * SECOND, |pair| pair.b.received.get(&0).map_or(0, Vec::len) == 800);
+        let window = pair.a.association.stats().peer_window;
+        assert!(window > expected / 2 && window <= expected, "{window} of {expected}");
+        let stats = pair.b.association.stats();
+        assert_eq!(stats.out_of_window, 0);
+    }
+}
+
+#[test]
+fn a_window_that_nobody_reads_does_not_grow() {
+    let config = Config { first_receive_window: 400_000, max_message: 100_000, ..Config::default() };
+    let mut pair = pair(1, Link::delay(STEP), Config::default(), config);
+    pair.b.reads = false;
+    for number in 0..100 {
+        pair.a.queue(0, pattern(100_000, number % 7), ORDERED);
+    }
+    let now = pair.now();
+    pair.a.pump(now);
+    pair.run_for(30 * SECOND);
+    assert!(pair.b.most_held <= 2 * 400_000 + 100_000, "{}", pair.b.most_held);
+    pair.b.reads = true;
+    let now = pair.now();
+    pair.b.pump(now);
+    pair.expect("the rest", 20 * SECOND, |pair| pair.b.payloads(0).len() == 100);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
