@@ -67,13 +67,7 @@ impl Channels {
         self.accept(now, id, message, Some(receipt))
     }
 
-    fn accept(
-        &mut self,
-        now: Instant,
-        id: ChannelId,
-        message: Message,
-        receipt: Option<u64>,
-    ) -> Result<(), SendError> {
+    fn accept(&mut self, now: Instant, id: ChannelId, message: Message, receipt: Option<u64>) -> Result<(), SendError> {
         let length = message.payload.len();
         if let Err(reason) = self.check_send(id, length) {
             return Err(SendError { reason, message });
