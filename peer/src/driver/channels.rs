@@ -368,9 +368,10 @@ fn hand_out(
             if let Some(is_last) = part {
                 entry.skips_parts = !is_last;
                 let label = entry.channel.label.clone();
-                entry.channel.refuse_parts(match error.reason {
-                    SendErrorReason::Abandoned => Error::MessageAbandoned { label },
-                    reason => Error::ChannelFailed { label, reason: reason.to_string() },
+                entry.channel.refuse_parts(if error.reason == SendErrorReason::Abandoned {
+                    Error::MessageAbandoned { label }
+                } else {
+                    Error::ChannelFailed { label, reason: error.reason.to_string() }
                 });
             }
             Handed::Refused
