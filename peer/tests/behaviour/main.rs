@@ -23,6 +23,8 @@ mod media;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod pressure;
 #[cfg(test)]
 mod restart;

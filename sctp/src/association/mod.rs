@@ -296,8 +296,13 @@ impl Association {
 
     /// After any input: collects events, starts what has become possible.
     fn settle(&mut self, now: Instant) {
-        self.events.append(&mut self.outbound.events);
-        if let Some(peer) = self.phase.peer_mut() {
+        // Mostly there are none, and appending them costs more than asking.
+        if !self.outbound.events.is_empty() {
+            self.events.append(&mut self.outbound.events);
+        }
+        if let Some(peer) = self.phase.peer_mut()
+            && !peer.inbound.events.is_empty()
+        {
             self.events.append(&mut peer.inbound.events);
         }
         if matches!(self.phase, Phase::Open(..)) {
