@@ -18,7 +18,12 @@ impl Outbound {
 
     /// Puts DATA chunks into a packet: first what was lost, then what is new (section 6.1, rules C and E).
     pub(crate) fn fill(&mut self, now: Instant, writer: &mut Writer<'_>, hurry: bool, stats: &mut Stats) -> Filled {
-        self.congestion.before_send(now, self.rto.current());
+        if self.ring.flight_wire() == 0
+            && let Some(sent) = self.last_sent
+        {
+            self.congestion.after_pause(now, sent, self.rto.current());
+            self.window = self.congestion.window();
+        }
         let mut filled = Filled::default();
         let before = self.ring.sent_wire();
         // Decided once per packet: the window may be exceeded by what fills this packet up (rule B).
@@ -30,7 +35,7 @@ impl Outbound {
             self.fill_new(now, writer, hurry, &mut filled, stats);
         }
         if filled.any {
-            self.congestion.on_send(now);
+            self.last_sent = Some(now);
             let bytes = self.ring.sent_wire().saturating_sub(before) as usize;
             self.pacer.on_send(bytes);
             filled.earliest |= self.recovery.on_send(now, bytes, &self.ring);
@@ -42,7 +47,7 @@ impl Outbound {
     /// packet would wait in vain (RFC 7053).
     fn closes_window(&self, length: usize) -> bool {
         let small = 4 * self.packet;
-        let window = self.congestion.window();
+        let window = self.window;
         let left = self.a_rwnd.saturating_sub(self.ring.flight_data()).saturating_sub(length);
         self.recovery.is_probe_due()
             || (window <= small && self.ring.flight_wire().saturating_add(length) >= window.saturating_sub(self.packet))

@@ -23,7 +23,7 @@ use crate::serial::Tsn;
 use crate::stats::Stats;
 use congestion::{Control, controller};
 use fill::overhead;
-use pacer::Pacer;
+use pacer::{Allowed, Pacer};
 use queue::{OVERHEAD, Queue, Receipt, Taken};
 use receipts::Receipts;
 use recovery::Recovery;
@@ -64,7 +64,13 @@ pub(crate) struct Outbound {
     congestion: Box<dyn Control>,
     /// Which one, and a seed for it.
     kind: (Congestion, u32),
+    /// Its window.
+    window: usize,
     pacer: Pacer,
+    /// At this instant packets need not be paced.
+    unpaced: Option<Instant>,
+    /// When data was sent last.
+    last_sent: Option<Instant>,
     recovery: Recovery,
     pub(crate) rto: Rto,
     /// Bytes of the send buffer; see [`Config::send_buffer`](crate::Config::send_buffer).
@@ -92,14 +98,18 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn new(config: &crate::Config, initial_tsn: Tsn) -> Self {
         let packet = data_room(config.max_packet);
+        let congestion = controller(config.congestion, packet, initial_tsn.0);
         Self {
             queue: Queue::new(config.scheduler, packet.saturating_sub(overhead(false))),
             ring: Ring::new(initial_tsn),
             receipts: Receipts::default(),
             interleaving: false,
-            congestion: controller(config.congestion, packet, initial_tsn.0),
+            window: congestion.window(),
+            congestion,
             kind: (config.congestion, initial_tsn.0),
             pacer: Pacer::default(),
+            unpaced: None,
+            last_sent: None,
             recovery: Recovery::new(),
             rto: Rto::new(config.rto_initial, config.rto_min, config.rto_max),
             buffer: config.send_buffer,
@@ -119,6 +129,7 @@ impl Outbound {
     pub(crate) fn set_max_packet(&mut self, max_packet: usize) {
         self.packet = data_room(max_packet);
         self.congestion.set_packet(self.packet);
+        self.window = self.congestion.window();
         self.queue.set_full(self.packet.saturating_sub(overhead(self.interleaving)));
     }
 
@@ -262,15 +273,25 @@ impl Outbound {
         if self.recovery.has_allowance() && self.ring.has_lost() {
             return true;
         }
-        if self.recovery.has_timed_out() { flight == 0 } else { flight < self.congestion.window() }
+        if self.recovery.has_timed_out() { flight == 0 } else { flight < self.window }
     }
 
     fn may_send(&mut self, now: Instant) -> bool {
         if self.recovery.is_probe_due() {
             return true;
         }
+        if !self.has_window() {
+            return false;
+        }
+        if self.unpaced == Some(now) {
+            return true;
+        }
         let rate = self.congestion.pacing_rate(self.rto.smoothed());
-        self.has_window() && self.pacer.allows(now, rate, self.congestion.window(), self.packet)
+        let paced = self.pacer.allows(now, rate, self.window, self.packet);
+        if paced == Allowed::Unpaced {
+            self.unpaced = Some(now);
+        }
+        paced != Allowed::No
     }
 
     /// When the pace lets the next packet go, if it holds one back.

@@ -11,6 +11,17 @@ const IDLE_PACKETS: usize = 10;
 /// How late a wake-up may be for which nothing is lost.
 const LATENESS: Duration = Duration::from_millis(8);
 
+/// Whether a packet may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// Not yet.
+    No,
+    /// It has its credit.
+    Yes,
+    /// The window is no larger than a burst, or nothing is known of the path: no pacing is needed.
+    Unpaced,
+}
+
 /// Spreads packets over time: credit grows at a rate, and packets use it up.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
@@ -23,16 +34,16 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// Whether a packet may leave now at this rate, in bytes per second. Windows that fit a burst need no pacing.
-    pub(super) fn allows(&mut self, now: Instant, rate: Option<f64>, window: usize, packet: usize) -> bool {
-        let Some(rate) = rate.filter(|rate| rate.is_finite() && *rate > 0.0) else { return true };
+    pub(super) fn allows(&mut self, now: Instant, rate: Option<f64>, window: usize, packet: usize) -> Allowed {
+        let Some(rate) = rate.filter(|rate| rate.is_finite() && *rate > 0.0) else { return Allowed::Unpaced };
         let burst = (rate * BURST.as_secs_f64()).max((BURST_PACKETS * packet) as f64);
         if burst >= window as f64 {
             self.release = None;
-            return true;
+            return Allowed::Unpaced;
         }
         self.refill(now, rate, burst, IDLE_PACKETS * packet);
         match self.release {
-            Some(release) if now < release => return false,
+            Some(release) if now < release => return Allowed::No,
             Some(_) => self.release = None,
             None => {}
         }
@@ -40,9 +51,9 @@ impl Pacer {
             // The next burst leaves whole. No wait is longer than a second, whatever the rate was.
             let wait = Duration::from_secs_f64(((burst - self.credit) / rate).clamp(0.000_05, 1.0));
             self.release = Some(now + wait);
-            return false;
+            return Allowed::No;
         }
-        true
+        Allowed::Yes
     }
 
     fn refill(&mut self, now: Instant, rate: f64, burst: f64, idle: usize) {
@@ -84,7 +95,7 @@ mod tests {
     /// Sends as much as the pacer allows at this instant.
     fn burst(pacer: &mut Pacer, now: Instant, rate: f64) -> usize {
         let mut sent = 0;
-        while pacer.allows(now, Some(rate), WINDOW, PACKET) {
+        while pacer.allows(now, Some(rate), WINDOW, PACKET) == Allowed::Yes {
             pacer.on_send(PACKET);
             sent += PACKET;
         }
@@ -112,7 +123,7 @@ mod tests {
     fn a_pause_earns_one_burst() {
         let start = Instant::now();
         let mut pacer = Pacer::default();
-        assert!(pacer.allows(start, Some(10e6), WINDOW, PACKET));
+        assert_eq!(pacer.allows(start, Some(10e6), WINDOW, PACKET), Allowed::Yes);
         let sent = burst(&mut pacer, start + Duration::from_secs(60), 10e6);
         assert!(sent <= 11_000, "{sent}");
     }
@@ -123,9 +134,9 @@ mod tests {
         let mut pacer = Pacer::default();
         let now = Instant::now();
         for _ in 0..10_000 {
-            assert!(pacer.allows(now, Some(2e9), WINDOW, PACKET));
+            assert_eq!(pacer.allows(now, Some(2e9), WINDOW, PACKET), Allowed::Unpaced);
             pacer.on_send(PACKET);
         }
-        assert!(pacer.allows(now, None, WINDOW, PACKET));
+        assert_eq!(pacer.allows(now, None, WINDOW, PACKET), Allowed::Unpaced);
     }
 }

@@ -183,13 +183,13 @@ impl Outbound {
         let (rate, round) = self.ring.deliver(now, acked);
         let recovery = &mut self.recovery;
         if recovery.until.is_some() {
-            recovery.allowance = recovery.allowance.saturating_add(acked.bytes / 4 * 3).min(self.congestion.window());
+            recovery.allowance = recovery.allowance.saturating_add(acked.bytes / 4 * 3).min(self.window);
         }
         if round {
             recovery.most = (self.ring.flight_wire(), recovery.most.0);
         }
         let most = recovery.most.0.max(recovery.most.1).max(flight_before);
-        let window = self.congestion.window();
+        let window = self.window;
         let is_slow_start = window <= self.congestion.threshold();
         // As in Linux: half of the window is enough where it doubles, as the flight lags behind.
         let limited =
@@ -207,6 +207,7 @@ impl Outbound {
             limited,
             rate,
         });
+        self.window = self.congestion.window();
     }
 
     /// The first acknowledgement after a timeout came sooner than the retransmission can have been answered: the timer
@@ -238,6 +239,7 @@ impl Outbound {
             self.recovery.undo.begin();
             self.recovery.undo.sent_again(tsn);
             self.congestion.on_loss(now);
+            self.window = self.congestion.window();
         }
     }
 
@@ -271,6 +273,7 @@ impl Outbound {
     fn take_back(&mut self, stats: &mut Stats) {
         stats.spurious_losses += 1;
         self.congestion.undo();
+        self.window = self.congestion.window();
         self.recovery.undo.forget();
         (self.recovery.until, self.recovery.timeout_until) = (None, None);
     }
@@ -293,6 +296,7 @@ impl Outbound {
             recovery.first_is_free = true;
             recovery.undo.begin();
             self.congestion.on_loss(now);
+            self.window = self.congestion.window();
         }
     }
 
@@ -352,6 +356,7 @@ impl Outbound {
             self.recovery.undo.forget();
         } else {
             self.congestion.on_timeout(now);
+            self.window = self.congestion.window();
             self.recovery.undo.begin();
         }
         self.lose_all(now, stats);
@@ -381,5 +386,6 @@ impl Outbound {
         self.recovery = Recovery::new();
         let (kind, seed) = self.kind;
         self.congestion = controller(kind, self.packet, seed);
+        self.window = self.congestion.window();
     }
 }

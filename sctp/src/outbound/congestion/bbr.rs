@@ -226,9 +226,7 @@ impl Control for Bbr {
         self.window = self.window.max(LEAST_PACKETS * packet);
     }
 
-    fn before_send(&mut self, _now: Instant, _rto: Duration) {}
-
-    fn on_send(&mut self, _now: Instant) {}
+    fn after_pause(&mut self, _now: Instant, _sent: Instant, _rto: Duration) {}
 
     fn on_ack(&mut self, ack: &Ack) {
         if !matches!(self.mode, Mode::ProbeRtt { .. }) {

@@ -143,17 +143,13 @@ impl Control for Cubic {
         self.epoch = None;
     }
 
-    fn before_send(&mut self, now: Instant, rto: Duration) {
+    fn after_pause(&mut self, now: Instant, sent: Instant, rto: Duration) {
         let before = (self.window(), self.threshold);
-        let (window, threshold) = self.idle.decay(now, rto, before, INITIAL_PACKETS * self.packet);
+        let (window, threshold) = self.idle.decay(now, (sent, rto), before, INITIAL_PACKETS * self.packet);
         if (window, threshold) != before {
             (self.window, self.threshold, self.epoch) = (window as f64, threshold, None);
             self.slow_start.reset();
         }
-    }
-
-    fn on_send(&mut self, now: Instant) {
-        self.idle.on_send(now);
     }
 
     fn on_ack(&mut self, ack: &Ack) {

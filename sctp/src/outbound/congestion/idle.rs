@@ -4,20 +4,24 @@ use std::time::{Duration, Instant};
 /// unused (RFC 9260, section 7.2.1, last item).
 #[derive(Debug, Default)]
 pub(super) struct Idle {
-    /// When data was sent last, or the window decayed last.
+    /// When data was sent last, as far as is known, or the window decayed last.
     since: Option<Instant>,
     is_decaying: bool,
 }
 
 impl Idle {
-    /// The window and the threshold that are left of these two. The window does not fall below `least`.
+    /// The window and the threshold that are left of these two when data was last sent at `sent`. The window does not
+    /// fall below `least`.
     pub(super) fn decay(
         &mut self,
         now: Instant,
-        rto: Duration,
+        (sent, rto): (Instant, Duration),
         (mut window, mut threshold): (usize, usize),
         least: usize,
     ) -> (usize, usize) {
+        if self.since.is_none_or(|since| since < sent) {
+            (self.since, self.is_decaying) = (Some(sent), false);
+        }
         while let Some(since) = self.since
             && now.saturating_duration_since(since) >= rto
         {
@@ -33,11 +37,5 @@ impl Idle {
             self.since = Some(since + rto);
         }
         (window, threshold)
-    }
-
-    /// Data has been sent.
-    pub(super) const fn on_send(&mut self, now: Instant) {
-        self.since = Some(now);
-        self.is_decaying = false;
     }
 }

@@ -64,11 +64,9 @@ pub(crate) trait Control: Debug + Send + Sync {
     /// The most that DATA chunks can take in one packet (PMDCS) has changed.
     fn set_packet(&mut self, packet: usize);
 
-    /// Data might be sent now; before it is, what a pause says of the window is applied.
-    fn before_send(&mut self, now: Instant, rto: Duration);
-
-    /// Data has been sent.
-    fn on_send(&mut self, now: Instant);
+    /// Nothing is in flight, and data might be sent now. The last was sent at `sent`: what such a pause says of the window
+    /// is applied.
+    fn after_pause(&mut self, now: Instant, sent: Instant, rto: Duration);
 
     /// Something was acknowledged.
     fn on_ack(&mut self, ack: &Ack);
@@ -139,7 +137,7 @@ mod tests {
             }
             assert_eq!(control.window(), 1000, "{kind:?}");
             control.on_loss(now);
-            control.before_send(now + Duration::from_secs(3600), Duration::from_secs(1));
+            control.after_pause(now + Duration::from_secs(3600), now, Duration::from_secs(1));
             control.on_ack(&full(now, 0));
             control.on_ack(&full(now, usize::MAX / 4));
             control.set_packet(2000);

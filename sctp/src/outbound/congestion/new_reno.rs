@@ -59,17 +59,13 @@ impl Control for NewReno {
         self.window = self.window.max(packet);
     }
 
-    fn before_send(&mut self, now: Instant, rto: Duration) {
+    fn after_pause(&mut self, now: Instant, sent: Instant, rto: Duration) {
         let least = INITIAL_PACKETS * self.packet;
         let before = (self.window, self.threshold);
-        (self.window, self.threshold) = self.idle.decay(now, rto, before, least);
+        (self.window, self.threshold) = self.idle.decay(now, (sent, rto), before, least);
         if (self.window, self.threshold) != before {
             self.slow_start.reset();
         }
-    }
-
-    fn on_send(&mut self, now: Instant) {
-        self.idle.on_send(now);
     }
 
     fn on_ack(&mut self, ack: &Ack) {
@@ -170,13 +166,12 @@ mod tests {
         let rto = Duration::from_secs(1);
         let mut control = NewReno::new(1000);
         control.on_ack(&full(start, 54_000));
-        control.on_send(start);
-        control.before_send(start + rto / 2, rto);
+        control.after_pause(start + rto / 2, start, rto);
         assert_eq!(control.window(), 64_000);
-        control.before_send(start + rto * 2, rto);
-        control.before_send(start + rto * 2, rto);
+        control.after_pause(start + rto * 2, start, rto);
+        control.after_pause(start + rto * 2, start, rto);
         assert_eq!((control.window(), control.threshold()), (16_000, 64_000));
-        control.before_send(start + rto * 2000, rto);
+        control.after_pause(start + rto * 2000, start, rto);
         assert_eq!((control.window(), control.threshold()), (10_000, 64_000));
     }
 }
