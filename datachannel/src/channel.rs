@@ -1,4 +1,4 @@
-use crate::Message;
+use crate::{Message, Part};
 use sctp::Reliability;
 use std::collections::VecDeque;
 use std::fmt;
@@ -143,7 +143,11 @@ pub struct Traffic {
 
 impl Traffic {
     pub(crate) const fn count(&mut self, length: usize) {
-        self.messages = self.messages.saturating_add(1);
+        self.count_part(length, true);
+    }
+
+    pub(crate) const fn count_part(&mut self, length: usize, ends: bool) {
+        self.messages = self.messages.saturating_add(ends as u64);
         self.bytes = self.bytes.saturating_add(length as u64);
     }
 }
@@ -154,7 +158,7 @@ pub(crate) enum Outgoing {
     Open,
     Accept,
     Complete,
-    User(Message),
+    User(Message, Option<u64>),
 }
 
 /// How far the reset of one direction is.
@@ -183,7 +187,11 @@ pub(crate) struct Channel {
     /// Bytes of user messages that the association has taken.
     pub(crate) handed_over: u64,
     /// Arrived and taken from the association, not yet read: what came ahead of an acknowledgement, or before a reset.
-    pub(crate) inbox: VecDeque<Message>,
+    pub(crate) inbox: VecDeque<Part>,
+    /// The part that was taken from the association last has others behind it.
+    pub(crate) in_parts: bool,
+    /// Bytes so far of the message that is being sent in parts.
+    pub(crate) part_sent: Option<usize>,
     pub(crate) outgoing: Reset,
     pub(crate) incoming: Reset,
     /// Closed here: what still arrives is for nobody.
@@ -223,6 +231,8 @@ impl Channel {
             pending_bytes: 0,
             handed_over: 0,
             inbox: VecDeque::new(),
+            in_parts: false,
+            part_sent: None,
             outgoing: Reset::No,
             incoming: Reset::No,
             deaf: false,
@@ -254,6 +264,6 @@ impl Channel {
 
     /// Whether messages of the application wait that the association has not taken.
     pub(crate) fn has_unsent_messages(&self) -> bool {
-        self.pending.iter().any(|outgoing| matches!(outgoing, Outgoing::User(_)))
+        self.pending.iter().any(|outgoing| matches!(outgoing, Outgoing::User(..)))
     }
 }

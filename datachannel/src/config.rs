@@ -13,7 +13,8 @@ pub enum Dialect {
 /// The settings of a [`Channels`](crate::Channels), and every bound on what it keeps.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Those of the association. Its `max_message` is the largest message that is accepted; tell it to the peer as
+    /// Those of the association. Messages are interleaved where the peer can (RFC 8260), and checksums left out (RFC 9653),
+    /// as DTLS is expected around the packets: without it, `zero_checksum` has to be false. Its `max_message` is the largest message that is accepted; tell it to the peer as
     /// `a=max-message-size` (RFC 8841, section 6).
     pub sctp: sctp::Config,
     /// How many channels there are at once, those being closed included; at most 65,535 make sense. Further ones of the
@@ -39,7 +40,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            sctp: sctp::Config::default(),
+            sctp: sctp::Config { interleaving: true, zero_checksum: true, ..sctp::Config::default() },
             max_channels: 2048,
             remote_max_message: None,
             max_peer_names: 1024 * 1024,

@@ -50,6 +50,12 @@ pub enum SendErrorReason {
         /// Bytes that are free.
         capacity: usize,
     },
+    /// A message is being sent in parts on the channel, and has not come to its end.
+    #[error("another message is being sent in parts on the channel")]
+    InParts,
+    /// The message that this is a part of was given up, as the channel's reliability asked for.
+    #[error("the message was given up before its last part came")]
+    Abandoned,
     /// The message is larger than the peer accepts, or than the send buffer can ever hold.
     #[error("a message of {len} bytes is larger than the {limit} bytes that can be sent to this peer")]
     TooLarge {

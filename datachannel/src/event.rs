@@ -15,6 +15,12 @@ pub enum Event {
     Writable(ChannelId),
     /// The buffered amount has fallen to its threshold or below.
     BufferedAmountLow(ChannelId),
+    /// The peer's SCTP has acknowledged the whole message that was sent with this
+    /// [receipt](crate::Channels::send_with_receipt).
+    Delivered(u64),
+    /// The message that was sent with this receipt was given up, in part or whole. What is told neither way when the
+    /// association ends may or may not have arrived.
+    Abandoned(u64),
     /// The channel is being closed by the peer: what it had sent before can be read, nothing more can be sent.
     Closing(ChannelId),
     /// What ended the channel, unless it was closed as usual. [`Event::Closed`] follows.

@@ -49,6 +49,10 @@
 //!   streams in both directions (6.7). Identifiers that are not of user messages close the channel, the deprecated ones
 //!   of partial messages among them.
 //! - RFC 8832: the establishment protocol, with stream identifiers by DTLS role.
+//! - Priorities (RFC 8831, section 6.4): channels share the association by their weights. Where the peer supports
+//!   interleaving (RFC 8260), a large message holds up no other channel; otherwise the next channel has its turn when a
+//!   message has been sent whole.
+//! - Messages larger than any buffer, sent and read in parts; receipts of delivery.
 //! - RFC 8841, section 6: the largest message of either side.
 //! - Of the W3C interface: `bufferedAmount` and its low threshold, `readyState`, channels made before the connection.
 //!   Unlike there, `send` on a channel that is still connecting waits.
@@ -61,8 +65,6 @@
 //!
 //! # Left out on purpose
 //!
-//! - Priorities are told to the peer and kept, but all channels have the same share of the association: they take turns
-//!   message by message.
 //! - A time limit for closing: a peer that never resets its side leaves a channel closing until the association ends.
 
 mod channel;
@@ -81,6 +83,6 @@ pub use config::{Config, Dialect, Stats};
 pub use dcep::{Dcep, Open};
 pub use error::{ChannelError, OpenError, SendError, SendErrorReason};
 pub use event::Event;
-pub use message::{Kind, Message};
-pub use sctp::{self, Reliability};
+pub use message::{Kind, Message, Part};
+pub use sctp::{self, Progress, Reliability};
 pub use streams::Role;

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use sctp::Progress;
 use std::fmt;
 
 /// Whether a message is text or bytes to the application.
@@ -17,6 +18,37 @@ pub struct Message {
     pub kind: Kind,
     /// The content, possibly empty. Text from the peer is as it came and need not be UTF-8; see [`Message::to_text`].
     pub payload: Bytes,
+}
+
+/// A piece of a message, read before the rest has come; see [`Channels::read_part`](crate::Channels::read_part).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Text or bytes. A part of a text may end in the middle of a character.
+    pub kind: Kind,
+    /// The bytes that follow those of the part before.
+    pub payload: Bytes,
+    /// Whether the message begins here.
+    pub is_first: bool,
+    /// Whether there is more.
+    pub progress: Progress,
+}
+
+impl Part {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_first && self.progress == Progress::Complete
+    }
+}
+
+impl From<Message> for Part {
+    fn from(message: Message) -> Self {
+        Self { kind: message.kind, payload: message.payload, is_first: true, progress: Progress::Complete }
+    }
+}
+
+impl From<Part> for Message {
+    fn from(part: Part) -> Self {
+        Self { kind: part.kind, payload: part.payload }
+    }
 }
 
 impl Message {

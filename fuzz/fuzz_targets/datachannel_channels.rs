@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 #[derive(Arbitrary, Debug)]
 struct Script {
-    /// 1: the first side is a bare association. 2: both speak the dialect of the draft.
+    /// 1: the first side is a bare association. 2: both speak the dialect of the draft. 4: messages go and come in parts,
+    /// and the last one of a burst may stay open.
     mode: u8,
     commands: Vec<Command>,
 }
@@ -36,8 +37,9 @@ enum Command {
 
 const MAX_CHANNELS: usize = 8;
 
-fn config(dialect: Dialect) -> Config {
+fn config(dialect: Dialect, in_parts: bool) -> Config {
     let mut config = Config { dialect, ..Config::default() };
+    config.sctp.partial_delivery = in_parts;
     config.sctp.send_buffer = 64 * 1024;
     config.sctp.receive_window = 64 * 1024;
     config.sctp.max_message = 32 * 1024;
@@ -114,13 +116,14 @@ impl End {
 struct World {
     now: Instant,
     dialect: Dialect,
+    in_parts: bool,
     a: End,
     b: End,
 }
 
 impl World {
-    fn new(is_raw: bool, dialect: Dialect) -> Self {
-        let config = || config(dialect);
+    fn new(is_raw: bool, dialect: Dialect, in_parts: bool) -> Self {
+        let config = || config(dialect, in_parts);
         static START: OnceLock<Instant> = OnceLock::new();
         let now = *START.get_or_init(Instant::now);
         let a = if is_raw {
@@ -134,7 +137,7 @@ impl World {
         };
         let mut b = Channels::new(config(), now, [2; 32]);
         b.connect(now, Role::Server);
-        let mut world = Self { now, dialect, a, b: End::Channels(Box::new(b)) };
+        let mut world = Self { now, dialect, in_parts, a, b: End::Channels(Box::new(b)) };
         world.exchange(0, 0);
         world
     }
@@ -216,6 +219,7 @@ impl World {
 
     fn act(&mut self, command: Command) {
         let now = self.now;
+        let in_parts = self.in_parts;
         match command {
             Command::Open { on_a, negotiated, ordered, retransmits, lifetime, name } => {
                 let reliability = match (retransmits, lifetime) {
@@ -239,13 +243,16 @@ impl World {
                 let bytes = vec![b'x'; usize::from(length)];
                 let kind = if is_text { datachannel::Kind::Text } else { datachannel::Kind::Binary };
                 let message = Message { kind, payload: bytes.into() };
-                if let Err(error) = channels.send(now, id, message.clone()) {
+                if in_parts {
+                    // A third of the parts are the last ones of their messages.
+                    let _ = channels.send_part(now, id, message, length % 3 == 0, Some(u64::from(length)));
+                } else if let Err(error) = channels.send(now, id, message.clone()) {
                     assert_eq!(error.message, message, "handed back as it was");
                 }
             }),
-            Command::Read { on_a, channel } => {
-                self.with(on_a, channel, |channels, now, id| while channels.read(now, id).is_some() {})
-            }
+            Command::Read { on_a, channel } => self.with(on_a, channel, |channels, now, id| {
+                while channels.read(now, id).is_some() || (in_parts && channels.read_part(now, id).is_some()) {}
+            }),
             Command::Close { on_a, channel } => self.with(on_a, channel, Channels::close),
             Command::Threshold { on_a, channel, bytes } => self.with(on_a, channel, |channels, _, id| {
                 channels.set_buffered_amount_low_threshold(id, usize::from(bytes));
@@ -288,7 +295,7 @@ impl World {
 
 fuzz_target!(|script: Script| {
     let dialect = if script.mode & 2 == 0 { Dialect::Rfc8832 } else { Dialect::Draft2012 };
-    let mut world = World::new(script.mode & 1 == 1, dialect);
+    let mut world = World::new(script.mode & 1 == 1, dialect, script.mode & 4 != 0);
     for command in script.commands.into_iter().take(200) {
         world.act(command);
     }

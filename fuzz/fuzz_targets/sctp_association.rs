@@ -3,12 +3,13 @@
 //! neither of them sent, in packets with a valid tag and checksum so that they are looked at. Nothing panics, no poll
 //! goes on for ever, no timer stays in the past, and what is held stays bounded.
 //!
-//! The first byte says whether the two are connected first. Then follow steps: a byte for what to do, and what it
+//! The bits of the first byte say whether the two are connected first, whether they interleave messages, leave out
+//! checksums, and tell of messages in parts; the next three are the scheduler. Then follow steps: a byte for what to do, and what it
 //! takes.
 
 use libfuzzer_sys::fuzz_target;
 use sctp::packet::{Packet, write_checksum};
-use sctp::{Association, Config, Event, Message, Reliability, SendOptions, Tsn};
+use sctp::{Association, Config, Event, Message, Reliability, Scheduler, SendOptions, Tsn};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use wire::{Malformed, Reader};
@@ -38,7 +39,15 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(mode: u8) -> Self {
+        let scheduler = match mode >> 4 & 7 {
+            0 => Scheduler::FirstCome,
+            1 => Scheduler::RoundRobin,
+            2 => Scheduler::RoundRobinPerPacket,
+            3 => Scheduler::Priority,
+            4 => Scheduler::Fair,
+            _ => Scheduler::Weighted,
+        };
         let now = Instant::now();
         let side = |seed| {
             let config = Config {
@@ -48,6 +57,10 @@ impl World {
                 max_gaps: 50,
                 max_retransmits: 4,
                 initial_tsn: Some(Tsn(0xffff_fff0)),
+                interleaving: mode & 2 != 0,
+                zero_checksum: mode & 4 != 0,
+                partial_delivery: mode & 8 != 0,
+                scheduler,
                 ..Config::default()
             };
             let association = Association::new(config, now, [seed; 32]);
@@ -144,19 +157,53 @@ impl World {
 
     fn send(&mut self, from: usize, input: &mut Reader<'_>) -> Result<(), Malformed> {
         let stream = u16::from(input.u8("stream")? % 8);
-        let length = usize::from(input.u16("length")?) % LARGEST + 1;
-        let how = input.u8("options")?;
-        let reliability = match how & 3 {
-            0 | 1 => Reliability::Reliable,
-            2 => Reliability::MaxRetransmits(u16::from(how >> 3) % 4),
-            _ => Reliability::MaxLifetime(Duration::from_millis(u64::from(how))),
+        let (message, options, how) = message(input)?;
+        let association = &mut self.sides[from].association;
+        let _ = match how & 128 {
+            0 => association.send(self.now, stream, message, options),
+            _ => association.send_with_receipt(self.now, stream, message, options, how.into()),
         };
-        let options = SendOptions { unordered: how & 4 != 0, reliability };
-        let message = Message { ppid: 51, payload: vec![how; length].into() };
-        let _ = self.sides[from].association.send(self.now, stream, message, options);
         Ok(())
     }
 
+    /// Messages in parts, and whose turn it is.
+    fn parts(&mut self, side: usize, input: &mut Reader<'_>) -> Result<(), Malformed> {
+        let command = input.u8("command")?;
+        let stream = u16::from(command >> 3 & 7);
+        let now = self.now;
+        let association = &mut self.sides[side].association;
+        match command & 7 {
+            0..=3 => {
+                let (part, options, how) = message(input)?;
+                let _ = association.send_part(now, stream, part, options, command & 1 == 1, Some(how.into()));
+            }
+            4 => association.cancel_parts(now, stream),
+            5 => association.set_priority(stream, input.u16("priority")?),
+            _ => {
+                for stream in 0..8 {
+                    while association.read_part(now, stream).is_some() {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A message and how to send it.
+fn message(input: &mut Reader<'_>) -> Result<(Message, SendOptions, u8), Malformed> {
+    let length = usize::from(input.u16("length")?) % LARGEST + 1;
+    let how = input.u8("options")?;
+    let reliability = match how & 3 {
+        0 | 1 => Reliability::Reliable,
+        2 => Reliability::MaxRetransmits(u16::from(how >> 3) % 4),
+        _ => Reliability::MaxLifetime(Duration::from_millis(u64::from(how))),
+    };
+    let options = SendOptions { unordered: how & 4 != 0, reliability };
+    let message = Message { ppid: 51, payload: vec![how; length].into() };
+    Ok((message, options, how))
+}
+
+impl World {
     fn step(&mut self, input: &mut Reader<'_>) -> Result<(), Malformed> {
         let op = input.u8("step")?;
         let side = usize::from(op & 1);
@@ -197,6 +244,7 @@ impl World {
                 _ => self.sides[side].association.connect(now),
             },
             12 => self.sides[side].association.set_max_packet(usize::from(input.u16("size")?)),
+            14 => self.parts(side, input)?,
             13 => self.sides[side].association.set_buffered_amount_low_threshold(1, 1000),
             _ => self.settle(),
         }
@@ -207,8 +255,9 @@ impl World {
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Reader::new(bytes);
-    let mut world = World::new();
-    if input.u8("mode").unwrap_or(0) & 1 == 1 {
+    let mode = input.u8("mode").unwrap_or(0);
+    let mut world = World::new(mode);
+    if mode & 1 == 1 {
         world.sides[0].association.connect(world.now);
         world.settle();
         assert!(world.sides.iter().all(|side| side.association.state() == sctp::State::Established));

@@ -46,6 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
             Chunk::Abort { causes: list, .. } | Chunk::Error(list) => causes(list),
             Chunk::Sack(sack) => assert!(sack.gap_blocks().count() + sack.duplicate_tsns().count() <= again.len() / 4),
             Chunk::ForwardTsn(forward) => assert!(forward.skipped().count() <= again.len() / 4),
+            Chunk::IForwardTsn(forward) => assert!(forward.skipped().count() <= again.len() / 8),
             Chunk::Unknown(raw) => {
                 let _ = raw.unrecognized();
             }

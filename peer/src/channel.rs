@@ -1,5 +1,7 @@
 //! Data channels, as the application holds them.
 
+mod parts;
+mod queued;
 mod shared;
 
 use std::fmt;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use futures_core::Stream;
 use session::datachannel::Priority;
 
+pub use self::parts::{ByteStream, MessageReader, MessageWriter, Receipt};
+pub(crate) use self::queued::{Confirm, Incoming, Outgoing};
 use self::shared::State;
 pub(crate) use self::shared::{Channel, Limits};
 use crate::connection::Handle;
@@ -129,7 +133,7 @@ impl DataChannel {
     /// channel is closing or closed.
     pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), Error> {
         let mut message = Some(message.into());
-        poll_fn(|cx| self.channel.offer(&mut message, Some(cx))).await
+        poll_fn(|cx| self.channel.offer(&mut message, &mut None, Some(cx))).await
     }
 
     /// Sends a message if that is possible at once.
@@ -139,7 +143,7 @@ impl DataChannel {
     /// [`Error::SendBufferFull`] names the limit, and so does [`Error::MessageTooLarge`]; [`Error::NotOpen`] says
     /// where the channel stands.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        match self.channel.offer(&mut Some(message.into()), None) {
+        match self.channel.offer(&mut Some(message.into()), &mut None, None) {
             Poll::Ready(result) => result,
             // Without a task to wake, nothing is ever pending.
             Poll::Pending => Err(self.channel.not_open(&lock(&self.channel.state))),

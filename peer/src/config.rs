@@ -51,10 +51,12 @@ pub struct Config {
     /// The buffer asked for in the kernel for each socket and direction, in bytes. What was granted is told by
     /// [`crate::PeerConnection::stats`]; raise `net.core.rmem_max` and `net.core.wmem_max` where it is less.
     pub socket_buffer: usize,
-    /// The largest message accepted from the peer, in bytes; told in the description as `max-message-size`.
+    /// The largest message accepted from the peer, in bytes; told in the description as `max-message-size`. `usize::MAX`
+    /// is no limit: then messages larger than `receive_buffer` have to be read with
+    /// [`DataChannel::recv_chunks`](crate::DataChannel::recv_chunks), and end the channel if they are not.
     pub max_message_size: usize,
     /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. A message must
-    /// fit as a whole: a larger one is refused with [`crate::Error::MessageTooLarge`], which tells this limit and
+    /// fit as a whole, unless it is sent in parts ([`DataChannel::begin`](crate::DataChannel::begin)): a larger one is refused with [`crate::Error::MessageTooLarge`], which tells this limit and
     /// the peer's, even if the peer would accept it.
     pub send_buffer: usize,
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
@@ -226,11 +228,17 @@ impl Config {
         config.unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         config.channels.max_channels = self.max_channels;
         config.channels.sctp.max_message = self.max_message_size;
+        config.channels.sctp.partial_delivery = true;
         // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.
         config.channels.sctp.send_buffer =
             self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
         if let Some(window) = self.receive_window {
             config.channels.sctp.receive_window = window;
+        }
+        if self.max_message_size != usize::MAX {
+            // Messages that are read whole must fit.
+            let least = u32::try_from(self.max_message_size.saturating_add(64 << 10)).unwrap_or(u32::MAX);
+            config.channels.sctp.receive_window = config.channels.sctp.receive_window.max(least);
         }
         Ok(config)
     }

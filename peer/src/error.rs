@@ -108,6 +108,12 @@ pub enum Error {
         /// What this side can hold, in bytes: [`crate::Config::send_buffer`].
         send_buffer: usize,
     },
+    /// The message was given up, as the channel's `max_retransmits` or `max_packet_life_time` asks for.
+    #[error("a message on data channel {label:?} was given up: the channel is not reliable")]
+    MessageAbandoned {
+        /// The channel's label.
+        label: String,
+    },
     /// The connection or channel closed before all that was accepted could be delivered.
     #[error("closed with {unsent} bytes not delivered: the peer was gone, or `Config::close_timeout` passed")]
     Undelivered {

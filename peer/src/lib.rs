@@ -75,7 +75,7 @@ mod stats;
 mod sync;
 mod track;
 
-pub use channel::{ChannelOptions, DataChannel, Messages};
+pub use channel::{ByteStream, ChannelOptions, DataChannel, MessageReader, MessageWriter, Messages, Receipt};
 pub use config::{Config, InterfaceFilter};
 pub use connection::{OfferOptions, PeerConnection};
 pub use description::{

@@ -127,6 +127,8 @@ fn run(
                 | Event::BufferedAmountLow(_)
                 | Event::OutgoingReset(_)
                 | Event::ResetRefused(_)
+                | Event::Delivered(_)
+                | Event::Abandoned(_)
                 | Event::IncomingReset(_) => {}
             }
         }

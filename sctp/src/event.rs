@@ -9,6 +9,11 @@ pub enum Event {
     Writable,
     /// The stream's buffered amount has fallen to its threshold.
     BufferedAmountLow(u16),
+    /// The peer has acknowledged the whole message that was sent with this
+    /// [receipt](crate::Association::send_with_receipt).
+    Delivered(u64),
+    /// The message that was sent with this receipt was given up, in part or before any of it was sent.
+    Abandoned(u64),
     /// The peer confirmed the reset of our side of the stream; it starts anew (RFC 6525).
     OutgoingReset(u16),
     /// The peer refused to reset our side of the stream, or cannot. The stream goes on as it was.

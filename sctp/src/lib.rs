@@ -10,14 +10,16 @@
 //!   unknown chunks and parameters by their high bits (3.2).
 //! - RFC 3758: partial reliability by number of retransmissions and by lifetime.
 //! - RFC 6525: resets of outgoing streams, ours and the peer's.
-//! - RFC 5061, section 4.2.7: Supported Extensions. RFC 4820: PAD is understood.
+//! - RFC 8260: interleaving of messages (I-DATA, I-FORWARD-TSN) where both sides want it, and all schedulers.
+//! - RFC 9653: packets without checksum, where both sides have DTLS around them.
+//! - RFC 5061, section 4.2.7: Supported Extensions. RFC 4820: PAD.
+//! - Messages larger than the buffers, sent and read in parts, with DATA and I-DATA alike.
 //!
 //! # What is left out on purpose
 //!
 //! - Several addresses per endpoint: over DTLS there is one path (RFC 8261, section 6), and ICE looks after it.
-//! - Interleaving of messages (I-DATA, RFC 8260), path MTU discovery (RFC 8899) and checksums of zero (RFC 9653): later.
+//! - Path MTU discovery (RFC 8899): later.
 //! - Resetting TSNs and adding streams (RFC 6525): denied. All 65,535 streams exist from the start and cost nothing.
-//! - Partial delivery: a message is read whole.
 //! - Max.Burst (RFC 9260, section 6.1, D): here one acknowledgement may answer many packets, and a limit per
 //!   acknowledgement would starve the path. A window that has been idle decays instead (7.2.1).
 //!
@@ -77,8 +79,8 @@ mod serial;
 mod stats;
 
 pub use association::{Association, Path, State};
-pub use config::Config;
+pub use config::{Config, Congestion, Scheduler};
 pub use event::{Closed, Event};
-pub use message::{Message, Reliability, SendError, SendOptions};
-pub use serial::{RequestNumber, Ssn, Tsn};
+pub use message::{Message, Part, Progress, Reliability, SendError, SendOptions};
+pub use serial::{Mid, RequestNumber, Ssn, Tsn};
 pub use stats::Stats;

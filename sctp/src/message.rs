@@ -10,6 +10,30 @@ pub struct Message {
     pub payload: Bytes,
 }
 
+/// A piece of a message, read before the rest has come; see [`Association::read_part`](crate::Association::read_part).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The payload protocol identifier of the message.
+    pub ppid: u32,
+    /// The bytes that follow those of the part before. None only in the last part.
+    pub payload: Bytes,
+    /// Whether the message begins here.
+    pub is_first: bool,
+    /// Whether there is more.
+    pub progress: Progress,
+}
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to come.
+    More,
+    /// The message ends here.
+    Complete,
+    /// The peer gave the message up, or reset the stream: the rest will not come.
+    Abandoned,
+}
+
 /// How hard to try (RFC 3758, section 4; RFC 7496).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reliability {
@@ -58,6 +82,12 @@ pub enum SendError {
     /// [`Event::OutgoingReset`](crate::Event::OutgoingReset).
     #[error("the stream is being reset")]
     Resetting(Message),
+    /// A message is being sent in parts on the stream, and has not come to its end.
+    #[error("another message is being sent in parts on the stream")]
+    InParts(Message),
+    /// The message that this is a part of was given up, as its [`Reliability`] asked for.
+    #[error("the message was given up before its last part came")]
+    Abandoned(Message),
     /// The association is closed or closing.
     #[error("the association is closed or closing")]
     Closed(Message),
@@ -71,6 +101,8 @@ impl SendError {
             | Self::Empty(message)
             | Self::NoSuchStream { message, .. }
             | Self::Resetting(message)
+            | Self::InParts(message)
+            | Self::Abandoned(message)
             | Self::Closed(message) => message,
         }
     }

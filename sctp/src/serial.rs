@@ -45,6 +45,10 @@ serial!(
     Ssn, u16, i16
 );
 serial!(
+    /// A message identifier: counts the ordered messages of one stream, or the unordered ones (RFC 8260, section 2.1).
+    Mid, u32, i32
+);
+serial!(
     /// A re-configuration request sequence number (RFC 6525, section 4).
     RequestNumber, u32, i32
 );

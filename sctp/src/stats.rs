@@ -19,8 +19,12 @@ pub struct Stats {
     pub messages_abandoned: u64,
     /// DATA chunks sent again.
     pub retransmits: u64,
-    /// Losses found from SACKs.
+    /// Loss events found from SACKs.
     pub fast_retransmits: u64,
+    /// Loss events and timeouts that turned out to be none, and were taken back.
+    pub spurious_losses: u64,
+    /// Probes for the tail of what was sent (RFC 8985, section 7).
+    pub tail_probes: u64,
     /// Expirations of the retransmission timer.
     pub timeouts: u64,
     /// DATA chunks received more than once.
@@ -40,10 +44,14 @@ pub struct Stats {
     pub unknown_chunks: u64,
     /// The smoothed round-trip time, once measured.
     pub rtt: Option<Duration>,
+    /// The least round-trip time of the last minute or two, once measured.
+    pub min_rtt: Option<Duration>,
     /// The retransmission timeout.
     pub rto: Duration,
     /// The congestion window in bytes.
     pub congestion_window: usize,
+    /// The pace of sending in bytes per second, once anything is known of the path.
+    pub pacing_rate: Option<u64>,
     /// The slow-start threshold in bytes.
     pub slow_start_threshold: usize,
     /// The window that the peer advertised last, in bytes.

@@ -60,7 +60,7 @@ fn a_burst_of_losses_is_one_event_for_the_congestion_window() {
 }
 
 #[test]
-fn a_lost_tail_is_repaired_by_the_timer() {
+fn a_lost_tail_is_repaired_by_a_probe() {
     let mut pair = connected();
     drop_data(&mut pair, &[0]);
     pair.a.queue(0, "alone", ORDERED);
@@ -68,8 +68,10 @@ fn a_lost_tail_is_repaired_by_the_timer() {
     pair.a.pump(now);
     let started = pair.elapsed();
     pair.expect("the message", 10 * SECOND, |pair| !pair.b.payloads(0).is_empty());
-    assert_eq!(pair.elapsed() - started, Config::default().rto_min + STEP);
-    assert_eq!(pair.a.association.stats().timeouts, 1);
+    // Two round trips, what the peer may delay an acknowledgement by, and the way there.
+    assert_eq!(pair.elapsed() - started, STEP * 4 + Duration::from_millis(25) + STEP);
+    let stats = pair.a.association.stats();
+    assert_eq!((stats.timeouts, stats.tail_probes), (0, 1));
 }
 
 #[test]
@@ -108,7 +110,8 @@ fn the_timer_backs_off_and_a_silent_peer_ends_the_association() {
     assert_eq!(pair.a.closed(), Some(&Closed::TimedOut));
     let sent = sent.all();
     let waits: Vec<u128> = sent.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
-    assert_eq!(waits, [400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000, 10_000], "ten retransmissions");
+    let expected = [65, 300, 600, 1200, 2400, 4800, 9600, 10_000, 10_000, 10_000, 10_000];
+    assert_eq!(waits, expected, "a probe and ten retransmissions");
     assert_eq!(pair.a.poll_timeout(), None);
 }
 
@@ -152,48 +155,6 @@ fn late_duplicates_do_not_confuse_the_round_trip_time() {
 }
 
 #[test]
-fn a_receiver_that_drops_what_it_reported_gets_it_again() {
-    use sctp::packet::Sack;
-    let mut pair = connected();
-    drop_data(&mut pair, &[0]);
-    pair.a.queue(0, pattern(4000, 0), ORDERED);
-    let now = pair.now();
-    pair.a.pump(now);
-    pair.run_for(STEP * 2);
-    assert_eq!(pair.a.association.stats().in_flight, 1132 + 16, "the lost one; the others are in gap blocks");
-    // The same SACK without its gap blocks.
-    let tag = std::cell::Cell::new(0);
-    let sack = forge_sack(&mut pair, &tag);
-    pair.inject(Side::A, &packet(tag.get(), &[Chunk::Sack(Sack::new(sack.0, sack.1))]));
-    pair.run_for(Duration::from_millis(1));
-    assert!(pair.a.association.stats().in_flight > 4000, "all are in flight again");
-    pair.expect("the message", 10 * SECOND, |pair| !pair.b.payloads(0).is_empty());
-}
-
-/// The numbers of a SACK that says what the first one said, without gaps, and the tag it has to carry.
-fn forge_sack(pair: &mut Apps, tag: &std::cell::Cell<u32>) -> (sctp::Tsn, u32) {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    pair.intercept(move |_, from, datagram| {
-        if from == Side::B {
-            chunks(datagram, |chunk| {
-                if let Chunk::Sack(sack) = chunk {
-                    let _ = sender.send((tag_of(datagram), sack.cumulative_tsn_ack, sack.a_rwnd));
-                }
-            });
-        }
-        Verdict::Pass
-    });
-    // More data, to make the peer repeat itself.
-    let now = pair.now();
-    pair.a.queue(1, "poke", ORDERED);
-    pair.a.pump(now);
-    pair.run_for(STEP * 2);
-    let (seen, cumulative, window) = receiver.try_iter().last().expect("a SACK");
-    tag.set(seen);
-    (cumulative, window)
-}
-
-#[test]
 fn an_oversized_chunk_goes_alone_after_the_path_has_shrunk() {
     let link = Link::delay(STEP);
     let mut pair = pair(1, link, Config::default(), Config::default());
@@ -229,6 +190,6 @@ fn a_window_that_is_not_used_for_a_while_is_forgotten() {
     pair.a.pump(now);
     pair.run_for(SECOND);
     let stats = pair.a.association.stats();
-    assert_eq!(stats.congestion_window, 4 * 1148);
-    assert!(stats.slow_start_threshold >= window, "to where it came from it grows fast");
+    assert_eq!(stats.congestion_window, 10 * 1148);
+    assert!(stats.slow_start_threshold >= window, "to where it came from it grows fast: {window} {stats:?}");
 }

@@ -3,7 +3,7 @@
 
 use super::receive::unread_charge;
 use super::{Channels, Life};
-use crate::channel::Reset;
+use crate::channel::{Outgoing, Reset};
 use crate::{ChannelError, ChannelId, Event, State};
 use std::time::Instant;
 use tracing::debug;
@@ -14,7 +14,7 @@ impl Channels {
     pub fn close(&mut self, now: Instant, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         channel.deaf = true;
-        let unread: usize = channel.inbox.drain(..).map(|message| unread_charge(&message)).sum();
+        let unread: usize = channel.inbox.drain(..).map(|part| unread_charge(&part)).sum();
         self.unread = self.unread.saturating_sub(unread);
         match channel.state {
             State::Connecting | State::Open => channel.state = State::Closing,
@@ -162,8 +162,13 @@ impl Channels {
     fn drop_pending(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         self.pending_charge = self.pending_charge.saturating_sub(channel.pending_charge());
-        channel.pending.clear();
+        let lost = channel.pending.drain(..).filter_map(|outgoing| match outgoing {
+            Outgoing::User(_, receipt) => receipt,
+            Outgoing::Open | Outgoing::Accept | Outgoing::Complete => None,
+        });
+        self.events.extend(lost.map(Event::Abandoned));
         channel.pending_bytes = 0;
+        channel.part_sent = None;
         self.blocked.retain(|blocked| *blocked != id);
     }
 

@@ -1,5 +1,6 @@
 mod close;
 mod open;
+mod parts;
 mod receive;
 mod send;
 
@@ -20,7 +21,8 @@ use tracing::debug;
 /// - life: [`new`](Self::new), [`connect`](Self::connect), [`shutdown`](Self::shutdown), [`abort`](Self::abort);
 /// - channels: [`open`](Self::open), [`close`](Self::close), [`info`](Self::info), [`state`](Self::state),
 ///   [`ids`](Self::ids);
-/// - messages: [`send`](Self::send), [`read`](Self::read), [`send_capacity`](Self::send_capacity),
+/// - messages: [`send`](Self::send), [`send_with_receipt`](Self::send_with_receipt), [`send_part`](Self::send_part),
+///   [`cancel_parts`](Self::cancel_parts), [`read`](Self::read), [`read_part`](Self::read_part), [`send_capacity`](Self::send_capacity),
 ///   [`buffered_amount`](Self::buffered_amount),
 ///   [`set_buffered_amount_low_threshold`](Self::set_buffered_amount_low_threshold).
 #[derive(Debug)]
@@ -154,6 +156,8 @@ impl Channels {
             | Event::Opened(_)
             | Event::Incoming(_)
             | Event::Closing(_)
+            | Event::Delivered(_)
+            | Event::Abandoned(_)
             | Event::Error(..)
             | Event::Disconnected(_) => {}
         }
@@ -236,6 +240,8 @@ impl Channels {
                         self.check_low(id);
                     }
                 }
+                sctp::Event::Delivered(receipt) => self.events.push_back(Event::Delivered(receipt)),
+                sctp::Event::Abandoned(receipt) => self.events.push_back(Event::Abandoned(receipt)),
                 sctp::Event::OutgoingReset(stream) => self.handle_outgoing_reset(now, stream),
                 sctp::Event::ResetRefused(stream) => self.handle_reset_refused(now, stream),
                 sctp::Event::IncomingReset(stream) => self.handle_incoming_reset(now, stream),

@@ -25,10 +25,13 @@ impl Channels {
             Some(stream) => {
                 self.streams.assign(stream, id);
                 channel.stream = Some(stream);
+                self.association.set_priority(stream, channel.options.priority.0);
             }
             None => {
                 if self.streams.role().is_some() {
-                    channel.stream = Some(self.streams.allocate(id).ok_or(OpenError::NoStreamLeft)?);
+                    let stream = self.streams.allocate(id).ok_or(OpenError::NoStreamLeft)?;
+                    channel.stream = Some(stream);
+                    self.association.set_priority(stream, channel.options.priority.0);
                 }
                 channel.pending.push_back(Outgoing::Open);
                 self.blocked.push_back(id);
@@ -82,6 +85,7 @@ impl Channels {
                 Some(stream) => {
                     if let Some(channel) = self.channels.get_mut(&id) {
                         channel.stream = Some(stream);
+                        self.association.set_priority(stream, channel.options.priority.0);
                     }
                 }
                 None => {
@@ -148,6 +152,7 @@ impl Channels {
             priority: open.priority,
         });
         channel.stream = Some(stream);
+        self.association.set_priority(stream, open.priority.0);
         channel.state = State::Open;
         channel.heard = true;
         channel.by_peer = true;

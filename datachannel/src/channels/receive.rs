@@ -7,7 +7,7 @@ use super::{Channels, Life};
 use crate::channel::{Channel, Outgoing, Reset};
 use crate::dialect::Control;
 use crate::message::{from_sctp, ppid};
-use crate::{ChannelError, ChannelId, Event, Message, State};
+use crate::{ChannelError, ChannelId, Event, Message, Part, State};
 use std::collections::VecDeque;
 use std::time::Instant;
 use tracing::debug;
@@ -16,35 +16,23 @@ use wire::Malformed;
 impl Channels {
     /// The next message of a channel, or `None` if there is none now. Makes room for more from the peer.
     pub fn read(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
-        let message = self.next_message(now, id);
-        match &message {
-            Some(message) => {
-                if let Some(channel) = self.channels.get_mut(&id) {
-                    channel.received.count(message.payload.len());
-                }
-            }
-            None => {
+        let is_in_parts = self.channels.get(&id).is_some_and(|channel| channel.in_parts && channel.inbox.is_empty());
+        let part = if is_in_parts { None } else { self.next_part(now, id, false) };
+        self.after_reading(now, id, part.as_ref());
+        part.map(Message::from)
+    }
+
+    pub(super) fn after_reading(&mut self, now: Instant, id: ChannelId, part: Option<&Part>) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        match part {
+            Some(part) => channel.received.count_part(part.payload.len(), part.progress == sctp::Progress::Complete),
+            None if channel.inbox.is_empty() => {
                 self.handle_drained(now, id);
                 self.forget_if_over(id);
             }
+            None => {}
         }
         self.pump(now);
-        message
-    }
-
-    fn next_message(&mut self, now: Instant, id: ChannelId) -> Option<Message> {
-        loop {
-            let channel = self.channels.get_mut(&id)?;
-            if let Some(message) = channel.inbox.pop_front() {
-                self.unread = self.unread.saturating_sub(unread_charge(&message));
-                return Some(message);
-            }
-            let stream = channel.stream.filter(|_| channel.reads_stream())?;
-            let message = self.association.read(now, stream)?;
-            if let Some(message) = self.sort(now, id, message) {
-                return Some(message);
-            }
-        }
     }
 
     /// Something can be read from a stream.
@@ -93,17 +81,21 @@ impl Channels {
 
     /// Puts a message that was taken from the association where `read` finds it.
     fn keep(&mut self, now: Instant, id: ChannelId, message: sctp::Message) {
-        if let Some(message) = self.sort(now, id, message)
-            && let Some(channel) = self.channels.get_mut(&id)
-        {
-            self.unread = self.unread.saturating_add(unread_charge(&message));
-            channel.inbox.push_back(message);
+        if let Some(message) = self.sort(now, id, message) {
+            self.keep_part(id, message.into());
+        }
+    }
+
+    fn keep_part(&mut self, id: ChannelId, part: Part) {
+        if let Some(channel) = self.channels.get_mut(&id) {
+            self.unread = self.unread.saturating_add(unread_charge(&part));
+            channel.inbox.push_back(part);
             self.announce_readable(id);
         }
     }
 
     /// What a message on a channel in use is: one for the application, or something to be dealt with here.
-    fn sort(&mut self, now: Instant, id: ChannelId, message: sctp::Message) -> Option<Message> {
+    pub(super) fn sort(&mut self, now: Instant, id: ChannelId, message: sctp::Message) -> Option<Message> {
         if message.ppid == ppid::DCEP {
             self.handle_control(now, id, &message.payload);
             return None;
@@ -232,6 +224,7 @@ impl Channels {
             }
             self.stats.discarded += 1;
         }
+        self.discard_parts(now, stream);
     }
 
     /// A stream is free again; what had come on it too soon has its turn.
@@ -254,8 +247,10 @@ impl Channels {
             if self.unread > self.config.max_unread {
                 return false;
             }
-            let Some(message) = self.association.read(now, stream) else { return true };
-            self.keep(now, id, message);
+            let Some(part) = self.take_part(now, id, stream, false) else { return true };
+            if let Some(part) = self.sort_part(now, id, part) {
+                self.keep_part(id, part);
+            }
         }
     }
 
@@ -288,8 +283,8 @@ fn early_charge(message: &sctp::Message) -> usize {
 }
 
 /// What a message counts that was taken from the association and not read.
-pub(super) fn unread_charge(message: &Message) -> usize {
-    message.payload.len().saturating_add(size_of::<Message>())
+pub(super) fn unread_charge(part: &Part) -> usize {
+    part.payload.len().saturating_add(size_of::<Part>())
 }
 
 impl Channel {

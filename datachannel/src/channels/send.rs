@@ -13,7 +13,7 @@ use std::time::Instant;
 const DEFAULT_REMOTE_MAX_MESSAGE: usize = 65_536;
 
 impl Channel {
-    fn send_options(&self) -> SendOptions {
+    pub(super) fn send_options(&self) -> SendOptions {
         // Before anything was heard, a message must not overtake the opening (RFC 8832, section 6).
         let may_overtake = self.heard || self.options.negotiated.is_some();
         SendOptions { unordered: !self.options.ordered && may_overtake, reliability: self.options.reliability }
@@ -21,7 +21,7 @@ impl Channel {
 
     /// What the pending messages of the application count.
     pub(super) fn pending_charge(&self) -> usize {
-        let messages = self.pending.iter().filter(|outgoing| matches!(outgoing, Outgoing::User(_))).count();
+        let messages = self.pending.iter().filter(|outgoing| matches!(outgoing, Outgoing::User(..))).count();
         self.pending_bytes.saturating_add(messages.saturating_mul(OVERHEAD))
     }
 }
@@ -48,14 +48,34 @@ impl Channels {
     /// If there is no room now, the message is too large for the peer, or the channel is closing or closed. The message
     /// is handed back.
     pub fn send(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), SendError> {
+        self.accept(now, id, message, None)
+    }
+
+    /// Sends a message as [`send`](Self::send) does, and tells what becomes of it: [`Event::Delivered`] or
+    /// [`Event::Abandoned`] with this receipt, which should be a number not used before.
+    ///
+    /// # Errors
+    ///
+    /// As for `send`.
+    pub fn send_with_receipt(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        message: Message,
+        receipt: u64,
+    ) -> Result<(), SendError> {
+        self.accept(now, id, message, Some(receipt))
+    }
+
+    fn accept(&mut self, now: Instant, id: ChannelId, message: Message, receipt: Option<u64>) -> Result<(), SendError> {
         let length = message.payload.len();
         if let Err(reason) = self.check_send(id, length) {
             return Err(SendError { reason, message });
         }
         let stream = self.channels.get(&id).filter(|channel| channel.pending.is_empty()).and_then(|c| c.stream);
         match stream {
-            Some(stream) => self.send_at_once(now, id, stream, message)?,
-            None => self.send_later(now, id, message)?,
+            Some(stream) => self.send_at_once(now, id, stream, message, receipt)?,
+            None => self.send_later(now, id, message, receipt)?,
         }
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.sent.count(length);
@@ -65,7 +85,7 @@ impl Channels {
         Ok(())
     }
 
-    fn check_send(&self, id: ChannelId, len: usize) -> Result<(), SendErrorReason> {
+    pub(super) fn check_send(&self, id: ChannelId, len: usize) -> Result<(), SendErrorReason> {
         match self.channels.get(&id).map(|channel| channel.state) {
             None => return Err(SendErrorReason::NoSuchChannel),
             Some(State::Closing | State::Closed) => return Err(SendErrorReason::Closed),
@@ -80,13 +100,25 @@ impl Channels {
     }
 
     /// Hands a message to the association, which has all that came before it on this channel.
-    fn send_at_once(&mut self, now: Instant, id: ChannelId, stream: u16, message: Message) -> Result<(), SendError> {
+    fn send_at_once(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        stream: u16,
+        message: Message,
+        receipt: Option<u64>,
+    ) -> Result<(), SendError> {
         let Some(channel) = self.channels.get_mut(&id) else {
             return Err(SendError { reason: SendErrorReason::NoSuchChannel, message });
         };
         let message = to_sctp(message);
         let length = message.payload.len();
-        let (reason, message) = match self.association.send(now, stream, message, channel.send_options()) {
+        let options = channel.send_options();
+        let sent = match receipt {
+            Some(receipt) => self.association.send_with_receipt(now, stream, message, options, receipt),
+            None => self.association.send(now, stream, message, options),
+        };
+        let (reason, message) = match sent {
             Ok(()) => {
                 channel.handed_over = channel.handed_over.saturating_add(length as u64);
                 return Ok(());
@@ -95,6 +127,7 @@ impl Channels {
                 channel.wants_room = true;
                 (SendErrorReason::Full { capacity: free }, message)
             }
+            Err(sctp::SendError::InParts(message)) => (SendErrorReason::InParts, message),
             Err(error) => {
                 self.fail_refused(now, id);
                 (SendErrorReason::Closed, error.into_message())
@@ -107,7 +140,13 @@ impl Channels {
     }
 
     /// Keeps a message until the stream is known and what comes before it is gone.
-    fn send_later(&mut self, now: Instant, id: ChannelId, message: Message) -> Result<(), SendError> {
+    fn send_later(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        message: Message,
+        receipt: Option<u64>,
+    ) -> Result<(), SendError> {
         let length = message.payload.len();
         let capacity = self.send_capacity(id);
         let Some(channel) = self.channels.get_mut(&id) else {
@@ -120,7 +159,7 @@ impl Channels {
         }
         channel.pending_bytes = channel.pending_bytes.saturating_add(length);
         self.pending_charge = self.pending_charge.saturating_add(length).saturating_add(OVERHEAD);
-        self.push_pending(now, id, Outgoing::User(message));
+        self.push_pending(now, id, Outgoing::User(message, receipt));
         Ok(())
     }
 
@@ -175,7 +214,7 @@ impl Channels {
     }
 
     /// Notes whether the amount is above the threshold, so that its fall will be told.
-    fn note_above(&mut self, id: ChannelId) {
+    pub(super) fn note_above(&mut self, id: ChannelId) {
         let amount = self.buffered_amount(id);
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.above_threshold = amount > channel.low_threshold;
@@ -266,16 +305,22 @@ impl Channels {
             let payload = self.config.dialect.encode(stream, &message).into();
             sctp::Message { ppid: ppid::DCEP, payload }
         };
-        let (message, options, length) = match &outgoing {
-            Outgoing::Open => (encoded(Control::Open(Open::from(&channel.options))), control, 0),
-            Outgoing::Accept => (encoded(Control::Accept), control, 0),
-            Outgoing::Complete => (encoded(Control::Complete), control, 0),
-            Outgoing::User(message) => (to_sctp(message.clone()), channel.send_options(), message.payload.len()),
+        let (message, options, length, receipt) = match &outgoing {
+            Outgoing::Open => (encoded(Control::Open(Open::from(&channel.options))), control, 0, None),
+            Outgoing::Accept => (encoded(Control::Accept), control, 0, None),
+            Outgoing::Complete => (encoded(Control::Complete), control, 0, None),
+            Outgoing::User(message, receipt) => {
+                (to_sctp(message.clone()), channel.send_options(), message.payload.len(), *receipt)
+            }
         };
         let taken = message.payload.len();
-        match self.association.send(now, stream, message, options) {
+        let sent = match receipt {
+            Some(receipt) => self.association.send_with_receipt(now, stream, message, options, receipt),
+            None => self.association.send(now, stream, message, options),
+        };
+        match sent {
             Ok(()) => {
-                if matches!(outgoing, Outgoing::User(_)) {
+                if matches!(outgoing, Outgoing::User(..)) {
                     channel.handed_over = channel.handed_over.saturating_add(taken as u64);
                     channel.pending_bytes = channel.pending_bytes.saturating_sub(length);
                     self.pending_charge = self.pending_charge.saturating_sub(length.saturating_add(OVERHEAD));
@@ -296,7 +341,7 @@ impl Channels {
     }
 
     /// The association does not take messages on this stream.
-    fn fail_refused(&mut self, now: Instant, id: ChannelId) {
+    pub(super) fn fail_refused(&mut self, now: Instant, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let error = channel.stream.map_or(ChannelError::Disconnected, ChannelError::StreamRefused);
         self.events.push_back(Event::Error(id, error));

@@ -6,4 +6,6 @@ mod common;
 mod hostile;
 mod messages;
 mod opening;
+mod parts;
+mod priorities;
 mod rough;

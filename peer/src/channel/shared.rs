@@ -6,17 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use session::datachannel::{self, ChannelId};
+use bytes::Bytes;
+use session::datachannel::{self, ChannelId, Kind};
 
 use super::ChannelOptions;
+use super::queued::{Confirm, Inbox, Incoming, OVERHEAD, Outgoing, part};
 use crate::description::DataChannelState;
 use crate::error::Error;
 use crate::events::{ChannelEvent, Listeners, Subscribers};
 use crate::message::Message;
 use crate::sync::{Signal, Wakers, lock};
-
-/// What each waiting message is charged beside its bytes, so that empty ones are bounded too.
-const OVERHEAD: usize = 64;
 
 /// What handles and the driver share of one channel.
 pub(crate) struct Channel {
@@ -38,6 +37,8 @@ pub(crate) struct Limits {
     pub(crate) send_buffer: usize,
     pub(crate) receive_buffer: usize,
     pub(crate) event_queue: usize,
+    /// Messages of any size come, so they are read in parts, whoever receives them.
+    pub(crate) any_size: bool,
     /// The largest message that the peer accepts; known before any channel opens.
     pub(crate) max_message: Arc<AtomicUsize>,
 }
@@ -50,14 +51,21 @@ pub(super) struct State {
     /// The driver has been told to look at this channel and has not done so yet.
     marked: bool,
     close_asked: bool,
-    outbox: VecDeque<datachannel::Message>,
+    outbox: VecDeque<Outgoing>,
+    /// A message is being sent in parts; others wait for its end.
+    is_writing: bool,
+    /// Why that message cannot be sent.
+    refused: Option<Error>,
     outbox_bytes: usize,
     /// Bytes that the driver took over and the peer has not acknowledged.
     in_flight: usize,
     pub(super) low_threshold: usize,
     writers: Wakers,
-    inbox: VecDeque<Message>,
-    inbox_cost: usize,
+    inbox: Inbox,
+    /// Somebody reads messages before they are whole.
+    in_parts: bool,
+    /// A message is being read in parts; who waits for the next one waits for its end.
+    is_reading: bool,
     /// Somebody has received, or listens. Until then messages stay in SCTP, whose window bounds them: a peer that opens
     /// channels which nobody reads fills no inboxes.
     is_read: bool,
@@ -108,12 +116,15 @@ impl Channel {
                 marked: false,
                 close_asked: false,
                 outbox: VecDeque::new(),
+                is_writing: false,
+                refused: None,
                 outbox_bytes: 0,
                 in_flight: 0,
                 low_threshold: 0,
                 writers: Wakers::default(),
-                inbox: VecDeque::new(),
-                inbox_cost: 0,
+                inbox: Inbox::default(),
+                in_parts: false,
+                is_reading: false,
                 is_read: false,
                 throttled: false,
                 readers: Wakers::default(),
@@ -148,6 +159,7 @@ impl Channel {
     pub(super) fn offer(
         self: &Arc<Self>,
         message: &mut Option<Message>,
+        confirm: &mut Option<Confirm>,
         cx: Option<&Context<'_>>,
     ) -> Poll<Result<(), Error>> {
         let len = message.as_ref().map_or(0, Message::len);
@@ -166,7 +178,7 @@ impl Channel {
             }
             let buffered = state.buffered();
             let charged = buffered.saturating_add(state.outbox.len().saturating_mul(OVERHEAD));
-            let is_full = charged > 0 && charged.saturating_add(len) > self.limits.send_buffer;
+            let is_full = state.is_writing || (charged > 0 && charged.saturating_add(len) > self.limits.send_buffer);
             match cx {
                 Some(cx) if !is_open || is_full => {
                     state.writers.register(cx.waker());
@@ -179,7 +191,7 @@ impl Channel {
                 Some(_) | None => {}
             }
             state.outbox_bytes = state.outbox_bytes.saturating_add(len);
-            state.outbox.extend(message.take().map(datachannel::Message::from));
+            state.outbox.extend(message.take().map(|message| Outgoing::Message(message.into(), confirm.take())));
             !std::mem::replace(&mut state.marked, true)
         };
         if mark {
@@ -190,47 +202,181 @@ impl Channel {
 
     /// The next message that waits for the application; `None` at the end.
     pub(super) fn poll_recv(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Option<Message>> {
-        let (message, mark) = {
+        self.poll_inbox(cx, |state, limits| {
+            if state.is_reading {
+                return None;
+            }
+            let message = state.inbox.pop_message();
+            if message.is_none() && limits.receive_buffer <= state.inbox.cost() {
+                // A message is here in part, and there is no room for the rest of it.
+                state.error = Some(Error::ChannelFailed {
+                    label: String::new(),
+                    reason: "a message larger than `Config::receive_buffer` came; read it with `recv_chunks`"
+                        .to_owned(),
+                });
+                state.inbox.clear();
+                state.inbox.skip_rest();
+                state.close_asked = true;
+            }
+            message
+        })
+    }
+
+    /// The next part of any message.
+    pub(super) fn poll_part(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Option<datachannel::Part>> {
+        self.poll_inbox(cx, |state, _| {
+            state.in_parts = true;
+            state.inbox.pop().map(Incoming::into_part)
+        })
+    }
+
+    /// The first part of the next message; the message is being read from then on.
+    pub(super) fn poll_first_part(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Option<datachannel::Part>> {
+        self.poll_inbox(cx, |state, _| {
+            state.in_parts = true;
+            let part = if state.is_reading { None } else { state.inbox.pop()?.into_part().into() };
+            state.is_reading |= part.is_some();
+            part
+        })
+    }
+
+    /// The message being read in parts is at its end, or nobody wants its rest.
+    pub(super) fn end_reading(&self, skip: bool) {
+        let readers = {
             let mut state = lock(&self.state);
-            let Some(message) = state.inbox.pop_front() else {
+            state.is_reading = false;
+            if skip {
+                state.inbox.skip_rest();
+            }
+            state.readers.take()
+        };
+        readers.wake();
+    }
+
+    fn poll_inbox<T>(
+        self: &Arc<Self>,
+        cx: &Context<'_>,
+        pop: impl FnOnce(&mut State, &Limits) -> Option<T>,
+    ) -> Poll<Option<T>> {
+        let (popped, mark) = {
+            let mut state = lock(&self.state);
+            let (was_in_parts, was_closing) = (state.in_parts, state.close_asked);
+            let popped = pop(&mut state, &self.limits);
+            let changed = state.in_parts != was_in_parts || state.close_asked != was_closing;
+            if popped.is_none() {
                 if state.ready == DataChannelState::Closed {
                     return Poll::Ready(None);
                 }
                 state.readers.register(cx.waker());
-                let is_first = !std::mem::replace(&mut state.is_read, true);
-                drop(state);
-                if is_first {
-                    self.mark();
-                }
-                return Poll::Pending;
-            };
-            state.inbox_cost = state.inbox_cost.saturating_sub(message.len().saturating_add(OVERHEAD));
+            }
+            let is_first = popped.is_none() && !std::mem::replace(&mut state.is_read, true);
             // Asking for more at half saves a wake of the driver for each message.
-            let has_room = state.throttled && state.inbox_cost <= self.limits.receive_buffer / 2;
+            let has_room = state.throttled && state.inbox.cost() <= self.limits.receive_buffer / 2;
             if has_room {
                 state.throttled = false;
             }
-            (message, has_room && !std::mem::replace(&mut state.marked, true))
+            let mark = (is_first || changed || has_room) && !std::mem::replace(&mut state.marked, true);
+            (popped, mark)
         };
         if mark {
             self.signal.mark(self.clone());
         }
-        Poll::Ready(Some(message))
+        popped.map_or(Poll::Pending, |popped| Poll::Ready(Some(popped)))
+    }
+
+    /// Begins a message in parts, once the channel is open and no other one is being sent so.
+    pub(super) fn begin_parts(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        let mut state = lock(&self.state);
+        match state.ready() {
+            DataChannelState::Open if !state.is_writing => {
+                state.is_writing = true;
+                state.refused = None;
+                Poll::Ready(Ok(()))
+            }
+            DataChannelState::Open | DataChannelState::Connecting => {
+                state.writers.register(cx.waker());
+                Poll::Pending
+            }
+            DataChannelState::Closing | DataChannelState::Closed => Poll::Ready(Err(self.not_open(&state))),
+        }
+    }
+
+    /// Takes a part for sending, with which the message has `total` bytes.
+    pub(super) fn offer_part(
+        self: &Arc<Self>,
+        kind: Kind,
+        bytes: &mut Option<Bytes>,
+        total: usize,
+        is_last: bool,
+        confirm: &mut Option<Confirm>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let (max_message_size, send_buffer) =
+            (self.limits.max_message.load(Ordering::Relaxed), self.limits.send_buffer);
+        let length = bytes.as_ref().map_or(0, Bytes::len);
+        let (mark, writers) = {
+            let mut state = lock(&self.state);
+            if let Some(error) = state.refused.take() {
+                return Poll::Ready(Err(error));
+            }
+            if state.ready() != DataChannelState::Open {
+                return Poll::Ready(Err(self.not_open(&state)));
+            }
+            if total > max_message_size {
+                let limit = max_message_size;
+                return Poll::Ready(Err(Error::MessageTooLarge { len: total, limit, max_message_size, send_buffer }));
+            }
+            let charged = state.buffered().saturating_add(state.outbox.len().saturating_mul(OVERHEAD));
+            if charged > 0 && charged.saturating_add(length) > send_buffer {
+                state.writers.register(cx.waker());
+                return Poll::Pending;
+            }
+            state.outbox_bytes = state.outbox_bytes.saturating_add(length);
+            let confirm = confirm.take();
+            state.outbox.extend(bytes.take().map(|bytes| Outgoing::Part { part: part(kind, bytes), is_last, confirm }));
+            state.is_writing = !is_last;
+            let writers = if is_last { state.writers.take() } else { Wakers::default() };
+            (!std::mem::replace(&mut state.marked, true), writers)
+        };
+        writers.wake();
+        if mark {
+            self.signal.mark(self.clone());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives up the message that is being sent in parts.
+    pub(super) fn cancel_parts(self: &Arc<Self>) {
+        let writers = {
+            let mut state = lock(&self.state);
+            state.is_writing = false;
+            state.outbox.push_back(Outgoing::Cancel);
+            state.writers.take()
+        };
+        writers.wake();
+        self.mark();
+    }
+
+    /// The largest message that can be sent whole.
+    pub(super) fn largest_message(&self) -> usize {
+        self.limits.max_message.load(Ordering::Relaxed).min(self.limits.send_buffer)
+    }
+
+    /// Polls until `done` says so of the state.
+    pub(super) fn poll_until<T>(&self, cx: &Context<'_>, done: impl FnOnce(&State) -> Option<T>) -> Poll<T> {
+        let mut state = lock(&self.state);
+        match done(&state) {
+            Some(result) => Poll::Ready(result),
+            None => {
+                state.watchers.register(cx.waker());
+                Poll::Pending
+            }
+        }
     }
 
     /// Waits until `done` says so of the state.
     pub(super) async fn wait_until<T>(&self, mut done: impl FnMut(&State) -> Option<T> + Send) -> T {
-        poll_fn(|cx| {
-            let mut state = lock(&self.state);
-            match done(&state) {
-                Some(result) => Poll::Ready(result),
-                None => {
-                    state.watchers.register(cx.waker());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
+        poll_fn(|cx| self.poll_until(cx, &mut done)).await
     }
 
     pub(super) fn ask_to_close(self: &Arc<Self>) {
@@ -250,7 +396,7 @@ impl Channel {
     }
 
     /// Takes over what was sent; tells how many bytes that were and whether the channel shall close after it.
-    pub(crate) fn take_outbox(&self, into: &mut VecDeque<datachannel::Message>) -> (usize, bool) {
+    pub(crate) fn take_outbox(&self, into: &mut VecDeque<Outgoing>) -> (usize, bool) {
         let mut state = lock(&self.state);
         state.marked = false;
         let bytes = std::mem::take(&mut state.outbox_bytes);
@@ -302,21 +448,22 @@ impl Channel {
         }
     }
 
-    /// Moves messages to the application while it has room; it says when it has room again.
-    pub(crate) fn deliver(&self, mut read: impl FnMut() -> Option<Message>) {
+    /// Moves messages to the application while it has room; it says when it has room again. `read` is told whether parts
+    /// of messages will do.
+    pub(crate) fn deliver(&self, mut read: impl FnMut(bool) -> Option<Incoming>) {
         let mut state = lock(&self.state);
-        if !state.is_read {
+        if !state.is_read && self.messages.is_empty() {
             return;
         }
+        let in_parts = state.in_parts || self.limits.any_size;
         let mut more = true;
         let mut delivered = false;
-        while state.inbox_cost < self.limits.receive_buffer {
-            let Some(message) = read() else {
+        while state.inbox.cost() < self.limits.receive_buffer {
+            let Some(incoming) = read(in_parts) else {
                 more = false;
                 break;
             };
-            state.inbox_cost = state.inbox_cost.saturating_add(message.len().saturating_add(OVERHEAD));
-            state.inbox.push_back(message);
+            state.inbox.push(incoming);
             delivered = true;
         }
         state.throttled = more;
@@ -326,20 +473,34 @@ impl Channel {
     }
 
     /// The same at the end, when nothing more will come and all that came is bounded by the receive window.
-    pub(crate) fn deliver_all(&self, read: impl Iterator<Item = Message>) {
+    pub(crate) fn deliver_all(&self, read: impl Iterator<Item = Incoming>) {
         let mut state = lock(&self.state);
-        for message in read {
-            state.inbox_cost = state.inbox_cost.saturating_add(message.len().saturating_add(OVERHEAD));
-            state.inbox.push_back(message);
+        for incoming in read {
+            state.inbox.push(incoming);
         }
         let readers = state.readers.take();
         drop(state);
         readers.wake();
     }
 
+    /// Whether messages are read before they are whole.
+    pub(crate) fn reads_in_parts(&self) -> bool {
+        self.limits.any_size || lock(&self.state).in_parts
+    }
+
+    /// The session did not take a part: whoever sends the message is told with the next one.
+    pub(crate) fn refuse_parts(&self, error: Error) {
+        let writers = {
+            let mut state = lock(&self.state);
+            state.refused = state.is_writing.then_some(error);
+            state.writers.take()
+        };
+        writers.wake();
+    }
+
     /// What the messages that wait in the inbox are charged, in bytes.
     pub(crate) fn inbox_cost(&self) -> usize {
-        lock(&self.state).inbox_cost
+        lock(&self.state).inbox.cost()
     }
 
     /// Gives to listeners what came before there were any.
@@ -347,13 +508,13 @@ impl Channel {
         if self.messages.is_empty() {
             return;
         }
-        let inbox = {
-            let mut state = lock(&self.state);
-            state.inbox_cost = 0;
-            state.throttled = false;
-            std::mem::take(&mut state.inbox)
-        };
-        for message in inbox {
+        loop {
+            let message = {
+                let mut state = lock(&self.state);
+                state.throttled = false;
+                state.inbox.pop_message()
+            };
+            let Some(message) = message else { break };
             self.messages.dispatch(&message);
         }
     }
@@ -389,14 +550,19 @@ impl Channel {
 
     /// The end: everybody who waits is told, and listeners go, with the handles they captured.
     pub(crate) fn set_closed(&self, error: Option<Error>) {
-        let (readers, writers, watchers) = {
+        let (readers, writers, watchers, error) = {
             let mut state = lock(&self.state);
             if state.ready == DataChannelState::Closed {
                 return;
             }
             state.ready = DataChannelState::Closed;
+            // What went wrong here comes before what the connection says of it.
+            if let Some(Error::ChannelFailed { label, .. }) = &mut state.error {
+                label.clone_from(&self.label);
+            }
+            let error = state.error.take().or(error);
             state.error.clone_from(&error);
-            (state.readers.take(), state.writers.take(), state.watchers.take())
+            (state.readers.take(), state.writers.take(), state.watchers.take(), error)
         };
         readers.wake();
         writers.wake();

@@ -92,17 +92,17 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::Registry;
-    use crate::channel::{Channel, ChannelOptions, Limits};
+    use crate::channel::{Channel, ChannelOptions, Incoming, Limits};
     use crate::message::Message;
     use crate::sync::Signal;
 
     /// A channel of the peer that brought a message of so many bytes.
     fn channel(serial: u64, bytes: usize) -> Arc<Channel> {
         let max_message = Arc::new(AtomicUsize::new(usize::MAX));
-        let limits = Limits { send_buffer: 1, receive_buffer: 1, event_queue: 1, max_message };
+        let limits = Limits { send_buffer: 1, receive_buffer: 1, event_queue: 1, any_size: false, max_message };
         let options = ChannelOptions::default();
         let channel = Channel::new(serial, serial.to_string(), options, limits, Arc::new(Signal::default()));
-        channel.deliver_all(std::iter::once(Message::from(vec![0; bytes])));
+        channel.deliver_all(std::iter::once(Incoming::Whole(Message::from(vec![0; bytes]))));
         Arc::new(channel)
     }
 

@@ -100,6 +100,7 @@ impl Shared {
             send_buffer: self.config.send_buffer,
             receive_buffer: self.config.receive_buffer.max(1),
             event_queue: self.config.event_queue,
+            any_size: self.config.max_message_size == usize::MAX,
             max_message: self.max_message.clone(),
         };
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use session::datachannel::{self, ChannelError, ChannelId, Event, SendError, SendErrorReason};
 
 use super::Driver;
-use crate::channel::{Channel, ChannelOptions};
+use crate::channel::{Channel, ChannelOptions, Confirm, Incoming, Outgoing};
 use crate::error::Error;
 use crate::events::ConnectionEvent;
 use crate::message::Message;
@@ -23,12 +23,17 @@ pub(super) struct Channels {
     readable: Vec<ChannelId>,
     /// Those with something on its way to the peer.
     sending: Vec<ChannelId>,
+    /// Who waits for the fate of a message, by the number of its receipt.
+    receipts: HashMap<u64, Confirm>,
+    next_receipt: u64,
 }
 
 struct Entry {
     channel: Arc<Channel>,
     /// What the application sent and the session has no room for.
-    pending: VecDeque<datachannel::Message>,
+    pending: VecDeque<Outgoing>,
+    /// The parts that follow belong to a message that cannot be sent.
+    skips_parts: bool,
     pending_bytes: usize,
     is_readable: bool,
     is_sending: bool,
@@ -52,6 +57,7 @@ impl Channels {
         let entry = Entry {
             channel,
             pending: VecDeque::new(),
+            skips_parts: false,
             pending_bytes: 0,
             lost: 0,
             is_readable: false,
@@ -75,6 +81,13 @@ impl Channels {
             && !std::mem::replace(&mut entry.is_sending, true)
         {
             self.sending.push(id);
+        }
+    }
+
+    fn confirm(&mut self, receipt: u64, is_delivered: bool) {
+        if let Some(confirm) = self.receipts.remove(&receipt) {
+            // Nobody has to wait for it.
+            let _ = confirm.send(is_delivered);
         }
     }
 
@@ -146,21 +159,28 @@ impl Driver {
     /// The same for one channel. Returns whether something is still on its way.
     fn flush_outbox(&mut self, now: Instant, id: ChannelId) -> bool {
         let Some(entry) = self.channels.entries.get_mut(&id) else { return false };
-        while let Some(message) = entry.pending.pop_front() {
-            let len = message.payload.len();
-            match self.session.send(now, id, message) {
-                Ok(()) => entry.pending_bytes = entry.pending_bytes.saturating_sub(len),
-                Err(SendError { reason: SendErrorReason::Full { .. }, message }) => {
-                    entry.pending.push_front(message);
+        while let Some(outgoing) = entry.pending.pop_front() {
+            let len = outgoing.len();
+            match hand_out(
+                &mut self.session,
+                now,
+                id,
+                entry,
+                &mut self.channels.receipts,
+                self.channels.next_receipt,
+                outgoing,
+            ) {
+                Handed::Over => entry.pending_bytes = entry.pending_bytes.saturating_sub(len),
+                Handed::Back(outgoing) => {
+                    entry.pending.push_front(outgoing);
                     break;
                 }
-                // The peer is closing or has closed the channel. Nothing else was let through.
-                Err(error) => {
-                    tracing::debug!(label = %entry.channel.label, %error, "message dropped");
+                Handed::Refused => {
                     entry.pending_bytes = entry.pending_bytes.saturating_sub(len);
                     entry.lost = entry.lost.saturating_add(len);
                 }
             }
+            self.channels.next_receipt += 1;
         }
         if entry.close == Close::Asked && entry.pending.is_empty() {
             entry.close = Close::Begun;
@@ -178,12 +198,13 @@ impl Driver {
         readable.retain(|id| {
             let Some(entry) = self.channels.entries.get_mut(id) else { return false };
             let session = &mut self.session;
-            let mut read = || session.read(now, *id).map(Message::from);
-            if entry.channel.messages.is_empty() {
-                entry.channel.deliver(read);
+            if entry.channel.messages.is_empty() || entry.channel.reads_in_parts() {
+                entry.channel.deliver(|in_parts| read_next(session, now, *id, in_parts));
+                entry.channel.dispatch_inbox();
                 entry.is_readable = false;
                 return false;
             }
+            let mut read = || session.read(now, *id).map(Message::from);
             entry.channel.dispatch_inbox();
             for _ in 0..MESSAGES_PER_TURN {
                 let Some(message) = read() else {
@@ -214,6 +235,8 @@ impl Driver {
                 }
             }
             Event::Closed(id) => self.handle_closed(now, id),
+            Event::Delivered(receipt) => self.channels.confirm(receipt, true),
+            Event::Abandoned(receipt) => self.channels.confirm(receipt, false),
             // Room and buffered amounts are looked at in each turn, and every channel is told of its own end.
             Event::Connected | Event::Writable(_) | Event::BufferedAmountLow(_) | Event::Disconnected(_) => {}
         }
@@ -282,12 +305,77 @@ impl Driver {
 
 /// Everything that arrived, however much the application has room for: the receive window has bounded it.
 fn hand_over(session: &mut session::Session, now: Instant, id: ChannelId, channel: &Channel) {
-    let rest = std::iter::from_fn(|| session.read(now, id).map(Message::from));
-    if channel.messages.is_empty() {
-        channel.deliver_all(rest);
+    let in_parts = channel.reads_in_parts();
+    channel.deliver_all(std::iter::from_fn(|| read_next(session, now, id, in_parts)));
+    channel.dispatch_inbox();
+}
+
+fn read_next(session: &mut session::Session, now: Instant, id: ChannelId, in_parts: bool) -> Option<Incoming> {
+    if in_parts {
+        session.read_part(now, id).map(Incoming::from)
     } else {
-        channel.dispatch_inbox();
-        rest.for_each(|message| channel.messages.dispatch(&message));
+        session.read(now, id).map(|message| Incoming::Whole(message.into()))
+    }
+}
+
+/// What became of an attempt to hand something to the session.
+enum Handed {
+    Over,
+    /// It has no room.
+    Back(Outgoing),
+    Refused,
+}
+
+/// Hands one message, or a part of one, to the session.
+fn hand_out(
+    session: &mut session::Session,
+    now: Instant,
+    id: ChannelId,
+    entry: &mut Entry,
+    receipts: &mut HashMap<u64, Confirm>,
+    number: u64,
+    outgoing: Outgoing,
+) -> Handed {
+    let (result, confirm, part) = match outgoing {
+        Outgoing::Message(message, None) => (session.send(now, id, message), None, None),
+        Outgoing::Message(message, confirm) => (session.send_with_receipt(now, id, message, number), confirm, None),
+        Outgoing::Part { is_last, .. } if entry.skips_parts => {
+            entry.skips_parts = !is_last;
+            return Handed::Over;
+        }
+        Outgoing::Part { part, is_last, confirm } => {
+            let receipt = confirm.is_some().then_some(number);
+            (session.send_part(now, id, part, is_last, receipt), confirm, Some(is_last))
+        }
+        Outgoing::Cancel => {
+            entry.skips_parts = false;
+            session.cancel_parts(now, id);
+            return Handed::Over;
+        }
+    };
+    match result {
+        Ok(()) => {
+            receipts.extend(confirm.map(|confirm| (number, confirm)));
+            Handed::Over
+        }
+        Err(SendError { reason: SendErrorReason::Full { .. }, message }) => Handed::Back(match part {
+            Some(is_last) => Outgoing::Part { part: message, is_last, confirm },
+            None => Outgoing::Message(message, confirm),
+        }),
+        // The peer is closing or has closed the channel, or the message in parts was given up.
+        Err(error) => {
+            tracing::debug!(label = %entry.channel.label, %error, "message dropped");
+            if let Some(is_last) = part {
+                entry.skips_parts = !is_last;
+                let label = entry.channel.label.clone();
+                entry.channel.refuse_parts(if error.reason == SendErrorReason::Abandoned {
+                    Error::MessageAbandoned { label }
+                } else {
+                    Error::ChannelFailed { label, reason: error.reason.to_string() }
+                });
+            }
+            Handed::Refused
+        }
     }
 }
 

@@ -25,6 +25,8 @@ mod messages;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod pressure;
 #[cfg(test)]
 mod restart;

@@ -30,6 +30,8 @@ pub(super) struct Cookie {
     pub(super) peer_inbound_streams: u16,
     pub(super) forward_tsn: bool,
     pub(super) reconfig: bool,
+    pub(super) interleaving: bool,
+    pub(super) zero_checksum: bool,
     /// Extra life that the peer asked for.
     pub(super) extra: Duration,
     /// The tags of the association that existed when the cookie was made, or 0.
@@ -100,6 +102,8 @@ impl Cookie {
         buf.put_u16(self.peer_inbound_streams);
         buf.put_u8(u8::from(self.forward_tsn));
         buf.put_u8(u8::from(self.reconfig));
+        buf.put_u8(u8::from(self.interleaving));
+        buf.put_u8(u8::from(self.zero_checksum));
         buf.put_u32(self.local_tie_tag);
         buf.put_u32(self.peer_tie_tag);
     }
@@ -117,6 +121,8 @@ impl Cookie {
             peer_inbound_streams: reader.u16("inbound streams")?,
             forward_tsn: reader.u8("FORWARD TSN")? != 0,
             reconfig: reader.u8("RE-CONFIG")? != 0,
+            interleaving: reader.u8("I-DATA")? != 0,
+            zero_checksum: reader.u8("zero checksum")? != 0,
             local_tie_tag: reader.u32("local tie tag")?,
             peer_tie_tag: reader.u32("peer tie tag")?,
         })
@@ -138,6 +144,8 @@ mod tests {
         peer_inbound_streams: 7,
         forward_tsn: true,
         reconfig: false,
+        interleaving: true,
+        zero_checksum: false,
         extra: Duration::ZERO,
         local_tie_tag: 8,
         peer_tie_tag: 9,

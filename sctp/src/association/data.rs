@@ -3,9 +3,9 @@
 use super::Association;
 use super::phase::{Phase, Stage};
 use super::timers::Timer;
-use crate::inbound::{Received, Violation};
+use crate::inbound::{Fragment, Inbound, Received, Violation};
 use crate::outbound::{Refused, Watch};
-use crate::packet::{Cause, Causes, Chunk, Data, ForwardTsn, Sack, Writer, code};
+use crate::packet::{Cause, Causes, Chunk, ForwardTsn, IForwardTsn, Sack, Writer, code};
 use crate::serial::Tsn;
 use std::time::Instant;
 
@@ -19,8 +19,8 @@ pub(super) struct Arrival {
 }
 
 impl Association {
-    /// DATA.
-    pub(super) fn on_data(&mut self, now: Instant, data: &Data<'_>, arrival: &mut Arrival) {
+    /// DATA or I-DATA, whichever was agreed on: the other one breaks the rules (RFC 8260, section 2.2.3).
+    pub(super) fn on_data(&mut self, now: Instant, data: &Fragment<'_>, interleaved: bool, arrival: &mut Arrival) {
         let limit = self.config.inbound_streams;
         let peer = match &mut self.phase {
             Phase::CookieEchoed(_, peer)
@@ -36,6 +36,10 @@ impl Association {
         };
         arrival.any = true;
         arrival.urgent |= data.flags.immediate;
+        if interleaved != peer.inbound.is_interleaving() {
+            self.violate(now, code::PROTOCOL_VIOLATION, "DATA and I-DATA in one association");
+            return;
+        }
         if data.payload.is_empty() {
             self.violate(now, code::NO_USER_DATA, "a DATA chunk without data");
             return;
@@ -66,21 +70,43 @@ impl Association {
     }
 
     /// FORWARD TSN (RFC 3758, section 3.6).
-    pub(super) fn on_forward_tsn(&mut self, forward: &ForwardTsn<'_>, arrival: &mut Arrival) {
+    pub(super) fn on_forward_tsn(&mut self, now: Instant, forward: &ForwardTsn<'_>, arrival: &mut Arrival) {
+        let streams = forward.skipped().map(|skipped| skipped.stream);
+        self.skip(now, false, streams, arrival, |inbound| inbound.forward(forward));
+    }
+
+    /// I-FORWARD-TSN (RFC 8260, section 2.3.1).
+    pub(super) fn on_i_forward_tsn(&mut self, now: Instant, forward: &IForwardTsn<'_>, arrival: &mut Arrival) {
+        let streams = forward.skipped().map(|skipped| skipped.stream);
+        self.skip(now, true, streams, arrival, |inbound| inbound.forward_messages(forward));
+    }
+
+    fn skip(
+        &mut self,
+        now: Instant,
+        interleaved: bool,
+        mut streams: impl Iterator<Item = u16>,
+        arrival: &mut Arrival,
+        forward: impl FnOnce(&mut Inbound) -> bool,
+    ) {
         let Phase::Open(Stage::Established | Stage::ShutdownPending | Stage::ShutdownSent, peer) = &mut self.phase
         else {
             self.stats.refused += 1;
             return;
         };
         arrival.any = true;
+        if interleaved != peer.inbound.is_interleaving() {
+            self.violate(now, code::PROTOCOL_VIOLATION, "FORWARD TSN of the other kind of chunk");
+            return;
+        }
         let limit = self.config.inbound_streams;
-        if forward.skipped().any(|skipped| skipped.stream >= limit) {
+        if streams.any(|stream| stream >= limit) {
             self.stats.refused += 1;
             return;
         }
         // Old news means that our SACK was lost: say it again at once. New ones let the peer go on.
         arrival.urgent = true;
-        if !peer.inbound.forward(forward) {
+        if !forward(&mut peer.inbound) {
             self.stats.refused += 1;
         }
     }
@@ -164,6 +190,23 @@ impl Association {
             Watch::Keep if self.timers.is_running(Timer::Retransmit) => {}
             Watch::Keep => self.timers.start(Timer::Retransmit, deadline),
         }
+        self.timers.start(Timer::Reorder, self.outbound.reorder_at());
+        self.timers.start(Timer::Probe, self.outbound.probe_at(now));
+    }
+
+    /// Chunks that were overtaken have had their time (RFC 8985, section 6.2).
+    pub(super) fn on_reorder_timeout(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Open(..)) {
+            self.outbound.on_reorder_timeout(now, &mut self.stats);
+            self.timers.start(Timer::Reorder, self.outbound.reorder_at());
+        }
+    }
+
+    /// Nothing was heard of the tail (RFC 8985, section 7.3).
+    pub(super) fn on_probe_timeout(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Open(..)) {
+            self.outbound.on_probe_timeout(now, &mut self.stats);
+        }
     }
 
     /// T3-rtx (section 6.3.3), or the probe timer.
@@ -172,6 +215,8 @@ impl Association {
             return;
         }
         let counts = self.outbound.on_timeout(now, &mut self.stats);
+        self.timers.stop(Timer::Reorder);
+        self.timers.stop(Timer::Probe);
         if self.outbound.needs_timer() {
             self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
         }

@@ -7,7 +7,7 @@ use super::timers::Timer;
 use super::{Association, random_tag};
 use crate::event::Closed;
 use crate::inbound::Inbound;
-use crate::packet::{Cause, Causes, Chunk, Init, Parameter, Parameters, Writer, code, kind};
+use crate::packet::{Cause, Causes, Chunk, Init, Parameter, Parameters, Writer, code, error_detection, kind};
 use std::time::{Duration, Instant};
 use wire::Put;
 
@@ -22,6 +22,9 @@ const MOST_EXTRA_LIFE: Duration = Duration::from_secs(60);
 struct Offer<'a> {
     forward_tsn: bool,
     reconfig: bool,
+    idata: bool,
+    i_forward_tsn: bool,
+    zero_checksum: bool,
     cookie: Option<&'a [u8]>,
     preservative: Duration,
     host_name: bool,
@@ -45,7 +48,10 @@ impl<'a> Offer<'a> {
                 Parameter::SupportedExtensions(kinds) => {
                     offer.reconfig |= kinds.contains(&kind::RE_CONFIG);
                     offer.forward_tsn |= kinds.contains(&kind::FORWARD_TSN);
+                    offer.idata |= kinds.contains(&kind::I_DATA);
+                    offer.i_forward_tsn |= kinds.contains(&kind::I_FORWARD_TSN);
                 }
+                Parameter::ZeroChecksumAcceptable(method) => offer.zero_checksum |= method == error_detection::DTLS,
                 Parameter::StateCookie(cookie) => offer.cookie = Some(cookie),
                 Parameter::CookiePreservative(milliseconds) => {
                     offer.preservative = Duration::from_millis(milliseconds.into()).min(MOST_EXTRA_LIFE);
@@ -99,9 +105,24 @@ impl Association {
     }
 
     /// What we announce in INIT and INIT ACK.
-    fn own_parameters(buf: &mut Vec<u8>) {
+    fn own_parameters(&self, buf: &mut Vec<u8>) {
         Parameter::ForwardTsnSupported.encode(buf);
-        Parameter::SupportedExtensions(&[kind::RE_CONFIG, kind::FORWARD_TSN]).encode(buf);
+        let kinds: &[u8] = if self.config.interleaving {
+            &[kind::RE_CONFIG, kind::FORWARD_TSN, kind::I_DATA, kind::I_FORWARD_TSN]
+        } else {
+            &[kind::RE_CONFIG, kind::FORWARD_TSN]
+        };
+        Parameter::SupportedExtensions(kinds).encode(buf);
+        if self.config.zero_checksum {
+            Parameter::ZeroChecksumAcceptable(error_detection::DTLS).encode(buf);
+        }
+    }
+
+    /// Whether I-DATA is used, and whether what is given up can be skipped: each kind of chunk has its own FORWARD TSN
+    /// (RFC 8260, section 2.3.1).
+    const fn agree(&self, offer: &Offer<'_>) -> (bool, bool) {
+        let interleaving = self.config.interleaving && offer.idata;
+        (interleaving, if interleaving { offer.i_forward_tsn } else { offer.forward_tsn })
     }
 
     const fn own_init<'a>(&self, tag: u32, window: u32, parameters: &'a [u8]) -> Init<'a> {
@@ -116,7 +137,7 @@ impl Association {
     }
 
     fn own_window(&self) -> u32 {
-        u32::try_from(self.config.window()).unwrap_or(u32::MAX)
+        u32::try_from(self.config.first_window()).unwrap_or(u32::MAX)
     }
 
     /// Appends the packet with INIT if it is due.
@@ -127,9 +148,10 @@ impl Association {
         if !std::mem::take(&mut wait.due) {
             return false;
         }
+        let preservative = wait.preservative;
         let mut parameters = Vec::new();
-        Self::own_parameters(&mut parameters);
-        if let Some(milliseconds) = wait.preservative {
+        self.own_parameters(&mut parameters);
+        if let Some(milliseconds) = preservative {
             Parameter::CookiePreservative(milliseconds).encode(&mut parameters);
         }
         let init = self.own_init(self.local_tag, window, &parameters);
@@ -177,6 +199,7 @@ impl Association {
             }
             Phase::Ended(_) => return,
         };
+        let (interleaving, forward_tsn) = self.agree(&offer);
         let cookie = Cookie {
             created: self.jar.age(now),
             local_tag,
@@ -186,15 +209,17 @@ impl Association {
             peer_window: init.a_rwnd,
             peer_outbound_streams: init.outbound_streams,
             peer_inbound_streams: init.inbound_streams,
-            forward_tsn: offer.forward_tsn,
+            forward_tsn,
             reconfig: offer.reconfig,
+            interleaving,
+            zero_checksum: offer.zero_checksum,
             extra: offer.preservative,
             local_tie_tag: ties.0,
             peer_tie_tag: ties.1,
         };
         let mut parameters = Vec::new();
         Parameter::StateCookie(&self.jar.seal(&cookie)).encode(&mut parameters);
-        Self::own_parameters(&mut parameters);
+        self.own_parameters(&mut parameters);
         for parameter in Parameters::new(&offer.unrecognized).iter().flatten() {
             let mut whole = Vec::new();
             parameter.encode(&mut whole);
@@ -231,17 +256,20 @@ impl Association {
         if let Some(sent) = sent {
             self.outbound.rto.measure(now.saturating_duration_since(sent));
         }
+        let (interleaving, forward_tsn) = self.agree(&offer);
         let peer = Peer {
             tag: init.initiate_tag,
             initial_tsn: init.initial_tsn,
             reconfig: offer.reconfig,
+            zero_checksum: offer.zero_checksum,
             outbound_streams: self.config.outbound_streams.min(init.inbound_streams),
-            inbound: Inbound::new(&self.config, init.initial_tsn),
+            inbound: Inbound::new(&self.config, init.initial_tsn, interleaving),
             sack_due: false,
             unacknowledged: 0,
             resets: PeerResets::new(init.initial_tsn),
         };
-        self.outbound.partial_reliability = offer.forward_tsn;
+        self.outbound.partial_reliability = forward_tsn;
+        self.outbound.set_interleaving(interleaving);
         self.outbound.set_peer_window(init.a_rwnd);
         self.outbound.drop_streams_from(peer.outbound_streams, &mut self.stats);
         let mut complaint = Vec::new();

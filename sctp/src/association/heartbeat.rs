@@ -76,6 +76,7 @@ impl Association {
             | Parameter::ReconfigResponse { .. }
             | Parameter::AddOutgoingStreams { .. }
             | Parameter::AddIncomingStreams { .. }
+            | Parameter::ZeroChecksumAcceptable(_)
             | Parameter::SupportedExtensions(_)
             | Parameter::ForwardTsnSupported
             | Parameter::Unknown { .. } => None,

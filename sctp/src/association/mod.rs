@@ -4,6 +4,7 @@ mod cookie;
 mod data;
 mod handshake;
 mod heartbeat;
+mod messages;
 mod opening;
 mod path;
 mod phase;
@@ -24,6 +25,7 @@ use crate::packet::{Cause, Causes, Chunk, Header, code};
 use crate::serial::Tsn;
 use crate::stats::Stats;
 use cookie::CookieJar;
+use messages::Piece;
 use phase::{Phase, Stage};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -116,44 +118,7 @@ impl Association {
     /// A message larger than the whole send buffer is taken when the buffer is empty. What is queued before the
     /// association is open for a stream that the peer turns out not to have is dropped and counted as abandoned.
     pub fn send(&mut self, now: Instant, stream: u16, message: Message, options: SendOptions) -> Result<(), SendError> {
-        let streams = match &self.phase {
-            Phase::Idle | Phase::CookieWait(_) => self.config.outbound_streams,
-            Phase::CookieEchoed(_, peer) | Phase::Open(Stage::Established, peer) => peer.outbound_streams,
-            Phase::Open(
-                Stage::ShutdownPending | Stage::ShutdownSent | Stage::ShutdownReceived | Stage::ShutdownAckSent,
-                _,
-            )
-            | Phase::Ended(_) => return Err(SendError::Closed(message)),
-        };
-        if self.closing {
-            return Err(SendError::Closed(message));
-        }
-        if message.payload.is_empty() {
-            return Err(SendError::Empty(message));
-        }
-        if stream >= streams {
-            return Err(SendError::NoSuchStream { message, streams });
-        }
-        if self.outbound.is_resetting(stream) {
-            return Err(SendError::Resetting(message));
-        }
-        if !self.outbound.has_room(message.payload.len()) {
-            return Err(SendError::Full { message, free: self.outbound.capacity() });
-        }
-        self.outbound.push(now, stream, message, options);
-        self.settle(now);
-        Ok(())
-    }
-
-    /// The next message of a stream. Reading opens the window that the peer may fill.
-    pub fn read(&mut self, now: Instant, stream: u16) -> Option<Message> {
-        let peer = self.phase.peer_mut()?;
-        let message = peer.inbound.read(stream, &mut self.stats)?;
-        if peer.inbound.window_opened() {
-            peer.sack_due = true;
-        }
-        self.settle(now);
-        Some(message)
+        self.accept(now, stream, message, options, Piece::Whole, None)
     }
 
     /// The next thing that happened.
@@ -185,6 +150,10 @@ impl Association {
                         self.close(now, Closed::TimedOut);
                     }
                     Timer::Retransmit => self.on_retransmit_timeout(now),
+                    Timer::Reorder => self.on_reorder_timeout(now),
+                    Timer::Probe => self.on_probe_timeout(now),
+                    // What was held back is polled for.
+                    Timer::Pace => {}
                     Timer::Sack => self.on_sack_timeout(),
                     Timer::Heartbeat => self.on_heartbeat_timeout(now),
                     Timer::Reconfig => self.on_reconfig_timeout(now),
@@ -330,8 +299,13 @@ impl Association {
 
     /// After any input: collects events, starts what has become possible.
     fn settle(&mut self, now: Instant) {
-        self.events.append(&mut self.outbound.events);
-        if let Some(peer) = self.phase.peer_mut() {
+        // Mostly there are none, and appending them costs more than asking.
+        if !self.outbound.events.is_empty() {
+            self.events.append(&mut self.outbound.events);
+        }
+        if let Some(peer) = self.phase.peer_mut()
+            && !peer.inbound.events.is_empty()
+        {
             self.events.append(&mut peer.inbound.events);
         }
         if matches!(self.phase, Phase::Open(..)) {

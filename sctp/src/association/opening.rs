@@ -70,8 +70,9 @@ impl Association {
             tag: cookie.peer_tag,
             initial_tsn: cookie.peer_initial_tsn,
             reconfig: cookie.reconfig,
+            zero_checksum: cookie.zero_checksum,
             outbound_streams: self.config.outbound_streams.min(cookie.peer_inbound_streams),
-            inbound: Inbound::new(&self.config, cookie.peer_initial_tsn),
+            inbound: Inbound::new(&self.config, cookie.peer_initial_tsn, cookie.interleaving),
             sack_due: false,
             unacknowledged: 0,
             resets: PeerResets::new(cookie.peer_initial_tsn),
@@ -82,6 +83,7 @@ impl Association {
     fn open(&mut self, now: Instant, cookie: &Cookie) -> bool {
         let peer = self.peer_from(cookie);
         self.outbound.partial_reliability = cookie.forward_tsn;
+        self.outbound.set_interleaving(cookie.interleaving);
         self.outbound.set_peer_window(cookie.peer_window);
         self.phase = Phase::Open(Stage::Established, peer);
         self.cookie_ack_due = true;
@@ -160,6 +162,7 @@ impl Association {
         let waits_for_room = self.outbound.waits_for_room();
         self.outbound = Outbound::new(&self.config, cookie.local_initial_tsn);
         self.outbound.partial_reliability = cookie.forward_tsn;
+        self.outbound.set_interleaving(cookie.interleaving);
         self.outbound.set_peer_window(cookie.peer_window);
         self.resets = Resets::new(cookie.local_initial_tsn);
         self.timers.stop_all();

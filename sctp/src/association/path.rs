@@ -67,7 +67,9 @@ impl Association {
                 if self.outbound.has_timed_out() {
                     self.outbound.begin_anew(now, &mut self.stats);
                 }
-                self.timers.stop(Timer::Retransmit);
+                for timer in [Timer::Retransmit, Timer::Reorder, Timer::Probe, Timer::Pace] {
+                    self.timers.stop(timer);
+                }
                 if self.outbound.needs_timer() {
                     self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
                 }

@@ -90,6 +90,8 @@ pub(super) struct Peer {
     pub(super) tag: u32,
     pub(super) initial_tsn: crate::Tsn,
     pub(super) reconfig: bool,
+    /// Accepts packets with a checksum of zero (RFC 9653).
+    pub(super) zero_checksum: bool,
     /// Streams that we may send on.
     pub(super) outbound_streams: u16,
     pub(super) inbound: Inbound,

@@ -4,7 +4,8 @@ use super::Association;
 use super::data::Arrival;
 use super::phase::{Phase, Stage};
 use crate::event::Closed;
-use crate::packet::{Cause, Causes, Chunk, Packet, RawChunk, code, has_valid_checksum};
+use crate::inbound::Fragment;
+use crate::packet::{Cause, Causes, Chunk, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum, kind};
 use std::time::Instant;
 
 /// Whether to go on with the next chunk of the packet.
@@ -19,7 +20,7 @@ impl Association {
     /// counted in [`stats`](Self::stats) and dropped. The checksum field is overwritten.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) {
         self.stats.packets_received += 1;
-        if !has_valid_checksum(datagram) {
+        if !self.takes_without_checksum(datagram) && !has_valid_checksum(datagram) {
             self.stats.bad_checksum += 1;
             return;
         }
@@ -36,6 +37,12 @@ impl Association {
         }
         self.handle_packet(now, &packet);
         self.settle(now);
+    }
+
+    /// A checksum of zero counts once we have announced that it may (RFC 9653, section 5.3). Packets that begin an
+    /// association have the right one.
+    fn takes_without_checksum(&self, datagram: &[u8]) -> bool {
+        self.config.zero_checksum && !matches!(self.phase, Phase::Idle) && has_zero_checksum(datagram)
     }
 
     fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>) {
@@ -112,6 +119,8 @@ impl Association {
             | Chunk::ShutdownComplete { .. }
             | Chunk::ReConfig(_)
             | Chunk::ForwardTsn(_)
+            | Chunk::IData(_)
+            | Chunk::IForwardTsn(_)
             | Chunk::Pad(_)
             | Chunk::Unknown(_) => tag == self.local_tag,
         }
@@ -123,9 +132,11 @@ impl Association {
 
     fn handle_chunk(&mut self, now: Instant, tag: u32, chunk: Chunk<'_>, arrival: &mut Arrival) -> Flow {
         match chunk {
-            Chunk::Data(data) => self.on_data(now, &data, arrival),
+            Chunk::Data(data) => self.on_data(now, &Fragment::from(&data), false, arrival),
+            Chunk::IData(data) => self.on_data(now, &Fragment::from(&data), true, arrival),
             Chunk::Sack(sack) => self.on_sack(now, &sack),
-            Chunk::ForwardTsn(forward) => self.on_forward_tsn(&forward, arrival),
+            Chunk::ForwardTsn(forward) => self.on_forward_tsn(now, &forward, arrival),
+            Chunk::IForwardTsn(forward) => self.on_i_forward_tsn(now, &forward, arrival),
             Chunk::InitAck(init) => {
                 self.on_init_ack(now, &init);
                 return Flow::Stop;
@@ -166,6 +177,10 @@ impl Association {
     /// A chunk of unknown type: its highest bits say what to do (section 3.2).
     fn on_unknown(&mut self, raw: RawChunk<'_>) -> Flow {
         self.stats.unknown_chunks += 1;
+        if matches!(raw.kind, kind::ECNE | kind::CWR) {
+            // Nobody agreed on ECN, and its bits do not reach us through DTLS; the rest of the packet counts.
+            return Flow::Next;
+        }
         let action = raw.unrecognized();
         if action.report && matches!(self.phase, Phase::Open(..)) {
             let mut whole = Vec::new();
@@ -236,6 +251,8 @@ impl Association {
                     | Chunk::Shutdown { .. }
                     | Chunk::ReConfig(_)
                     | Chunk::ForwardTsn(_)
+                    | Chunk::IData(_)
+                    | Chunk::IForwardTsn(_)
                     | Chunk::Pad(_)
                     | Chunk::Unknown(_),
                 ) => {}

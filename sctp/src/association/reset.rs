@@ -93,6 +93,7 @@ impl Association {
         for stream in streams.iter().copied().filter(|stream| *stream < self.config.outbound_streams) {
             if !self.resets.covers(stream) {
                 self.resets.wanted.insert(stream);
+                self.outbound.cancel_open(stream, &mut self.stats);
                 self.outbound.begin_reset(stream);
             }
         }
@@ -189,6 +190,7 @@ impl Association {
                 | Parameter::CookiePreservative(_)
                 | Parameter::HostNameAddress(_)
                 | Parameter::SupportedAddressTypes(_)
+                | Parameter::ZeroChecksumAcceptable(_)
                 | Parameter::SupportedExtensions(_)
                 | Parameter::ForwardTsnSupported
                 | Parameter::Unknown { .. } => self.stats.refused += 1,
@@ -276,6 +278,7 @@ impl Association {
                 pending = true;
             } else if self.outbound.has_been_used(stream) {
                 self.resets.wanted.insert(stream);
+                self.outbound.cancel_open(stream, &mut self.stats);
                 self.outbound.begin_reset(stream);
                 pending = true;
             }

@@ -15,7 +15,10 @@ const LAST_WORDS: u32 = 3;
 impl Association {
     /// Ends the association gracefully: nothing more is accepted, all that was accepted is delivered, then both sides
     /// close. Before the association is open, it is opened first if anything is queued.
+    ///
+    /// Messages whose last part has not been sent are given up.
     pub fn shutdown(&mut self, now: Instant) {
+        self.outbound.cancel_all_open(&mut self.stats);
         match &mut self.phase {
             Phase::Idle => self.close(now, Closed::Shutdown),
             Phase::CookieWait(_) if self.outbound.is_idle() => self.close(now, Closed::Shutdown),
@@ -52,7 +55,9 @@ impl Association {
         self.shutdown_due = true;
         self.timers.stop(Timer::Heartbeat);
         self.timers.stop(Timer::Reconfig);
-        self.timers.stop(Timer::Retransmit);
+        for timer in [Timer::Retransmit, Timer::Reorder, Timer::Probe, Timer::Pace] {
+            self.timers.stop(timer);
+        }
         self.timers.start(Timer::Shutdown, Some(now + self.outbound.timeout()));
         // T5-shutdown-guard: a peer that keeps sending could hold the shutdown up for ever.
         if !self.timers.is_running(Timer::Guard) {
@@ -67,6 +72,7 @@ impl Association {
         match stage {
             Stage::Established | Stage::ShutdownPending => {
                 tracing::debug!("the peer is shutting down");
+                self.outbound.cancel_all_open(&mut self.stats);
                 *stage = Stage::ShutdownReceived;
             }
             // Both at once (section 9.2).

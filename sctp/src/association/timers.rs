@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-/// The timers of RFC 9260 and RFC 6525.
+/// The timers of RFC 9260, RFC 6525 and RFC 8985.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     /// T1-init and T1-cookie.
@@ -9,6 +9,12 @@ pub(super) enum Timer {
     Shutdown,
     /// T5-shutdown-guard.
     Guard,
+    /// What has been overtaken counts as lost (RFC 8985, section 6.2).
+    Reorder,
+    /// A tail-loss probe (RFC 8985, section 7).
+    Probe,
+    /// The pace lets the next packet go.
+    Pace,
     /// T3-rtx, also for window probes.
     Retransmit,
     /// A delayed acknowledgement.
@@ -20,8 +26,18 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Init, Self::Shutdown, Self::Guard, Self::Retransmit, Self::Sack, Self::Heartbeat, Self::Reconfig];
+    pub(super) const ALL: [Self; 10] = [
+        Self::Init,
+        Self::Shutdown,
+        Self::Guard,
+        Self::Reorder,
+        Self::Probe,
+        Self::Pace,
+        Self::Retransmit,
+        Self::Sack,
+        Self::Heartbeat,
+        Self::Reconfig,
+    ];
 }
 
 /// When each timer fires. Starting and stopping costs a store; there are few enough to look at all of them.

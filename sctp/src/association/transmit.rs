@@ -62,11 +62,13 @@ impl Association {
     fn transmit_open(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         let Phase::Open(stage, peer) = &self.phase else { return false };
         let (stage, tag) = (*stage, peer.tag);
+        // Both sides have DTLS around their packets (RFC 9653, section 5.2).
+        let no_checksum = self.config.zero_checksum && peer.zero_checksum;
         let sends_data = match stage {
             Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => true,
             Stage::ShutdownSent | Stage::ShutdownAckSent => false,
         };
-        let wants_to_send = sends_data && !self.is_held && self.outbound.wants_to_send();
+        let wants_to_send = sends_data && !self.is_held && self.outbound.wants_to_send(now);
         // A SACK that is not due yet rides along with data (section 6.1).
         let sack = peer.sack_due || (wants_to_send && peer.unacknowledged > 0);
         let header = self.header(tag);
@@ -89,7 +91,7 @@ impl Association {
             self.write_reset_request(now, &mut writer);
             self.write_data(now, stage, &mut writer);
         }
-        writer.finish()
+        if no_checksum { writer.finish_without_checksum() } else { writer.finish() }
     }
 
     fn write_shutdown(&mut self, stage: Stage, writer: &mut Writer<'_>) {
@@ -121,5 +123,9 @@ impl Association {
         if filled.earliest || ((filled.any || forward) && !self.timers.is_running(Timer::Retransmit)) {
             self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
         }
+        if filled.any {
+            self.timers.start(Timer::Probe, self.outbound.probe_at(now));
+        }
+        self.timers.start(Timer::Pace, self.outbound.paced_until(now));
     }
 }

@@ -1,13 +1,15 @@
 //! Partial reliability: what is given up, and how the receiver is told to skip it (RFC 3758).
 
 use super::Outbound;
-use super::queue::{Head, OVERHEAD};
+use super::queue::{Begun, Head, OVERHEAD, Taken};
 use super::ring::AbandonedMessage;
-use crate::packet::{Chunk, DataFlags, ForwardTsn, Writer};
+use crate::event::Event;
+use crate::packet::{Chunk, DataFlags, ForwardTsn, IForwardTsn, Writer};
 use crate::serial::Tsn;
 use crate::stats::Stats;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use wire::Put;
 
 impl Outbound {
     /// Drops expired messages from the head of the queue; true if there is one to send.
@@ -18,7 +20,7 @@ impl Outbound {
                 Head::Ready => return true,
                 Head::Dropped(taken) => {
                     stats.messages_abandoned += 1;
-                    self.tell_low(taken);
+                    self.tell_dropped(taken);
                     self.tell_writable();
                 }
                 Head::ExpiredBegun => {
@@ -47,12 +49,13 @@ impl Outbound {
         if !message.complete {
             // The rest of it is still queued. The receiver may have got all that was sent, so it takes one more TSN
             // to have something to skip.
-            if let Some(taken) = self.queue.drop_front() {
-                self.tell_low(taken);
+            if let Some(taken) = self.queue.drop_front(message.stream) {
+                self.tell_dropped(taken);
             }
             self.ring.push_abandoned(&message);
             self.held = self.held.saturating_add(OVERHEAD);
         }
+        self.receipts.abandon(message.last, &mut self.events);
         self.forward_due |= self.ring.advance();
         self.tell_writable();
     }
@@ -74,20 +77,33 @@ impl Outbound {
 
     /// The message at the head has expired with its first fragments sent, and perhaps acknowledged.
     pub(super) fn abandon_begun(&mut self, stats: &mut Stats) {
-        let Some((stream, ssn, unordered)) = self.queue.begun() else { return };
-        let last = self.ring.next_tsn().previous();
-        if !self.ring.is_empty() {
+        if let Some(begun) = self.queue.begun() {
+            self.abandon_rest(begun, stats);
+        }
+    }
+
+    /// Gives up a message of which some has been sent, and some is queued.
+    pub(super) fn abandon_rest(&mut self, begun: Begun, stats: &mut Stats) {
+        let Begun { stream, mid, unordered } = begun;
+        if let Some(last) = self.ring.last_of(stream, unordered, mid) {
             self.abandon(last, stats);
             return;
         }
         let flags = DataFlags { unordered, ..Default::default() };
-        if let Some(taken) = self.queue.drop_front() {
-            self.tell_low(taken);
+        if let Some(taken) = self.queue.drop_front(stream) {
+            self.tell_dropped(taken);
         }
-        self.ring.push_abandoned(&AbandonedMessage { stream, ssn, flags, complete: false });
+        let last = self.ring.next_tsn();
+        self.ring.push_abandoned(&AbandonedMessage { stream, mid, flags, last, complete: false });
         self.held = self.held.saturating_add(OVERHEAD);
         stats.messages_abandoned += 1;
         self.forward_due |= self.ring.advance();
+    }
+
+    /// A message, or what was left of it, has been taken out of the queue for good.
+    pub(super) fn tell_dropped(&mut self, taken: Taken) {
+        self.tell_low(taken);
+        self.events.extend(taken.receipt.map(Event::Abandoned));
     }
 
     /// Whether FORWARD TSN is to be sent.
@@ -97,24 +113,37 @@ impl Outbound {
 
     /// Appends FORWARD TSN, as far as its list of streams fits (RFC 3758, section 3.5, C4).
     pub(crate) fn write_forward(&mut self, now: Instant, writer: &mut Writer<'_>) {
-        let room = (writer.room().saturating_sub(ForwardTsn::OVERHEAD)) / 4;
+        let interleaving = self.is_interleaving();
+        let entry = if interleaving { IForwardTsn::ENTRY } else { 4 };
+        let room = writer.room().saturating_sub(ForwardTsn::OVERHEAD) / entry;
         let mut highest = BTreeMap::new();
         let mut point = self.ring.cumulative_ack();
         for (tsn, chunk) in self.ring.skipped() {
-            if !chunk.flags.unordered {
-                if highest.len() >= room && !highest.contains_key(&chunk.stream) {
+            // FORWARD TSN does not name unordered messages, I-FORWARD-TSN does.
+            if interleaving || !chunk.flags.unordered {
+                let key = (chunk.stream, chunk.flags.unordered);
+                if highest.len() >= room && !highest.contains_key(&key) {
                     break;
                 }
-                highest.insert(chunk.stream, chunk.ssn);
+                highest.insert(key, chunk.mid);
             }
             point = tsn;
         }
-        let mut list = Vec::with_capacity(highest.len() * 4);
-        for (stream, ssn) in highest {
-            list.extend_from_slice(&stream.to_be_bytes());
-            list.extend_from_slice(&ssn.0.to_be_bytes());
+        let mut list = Vec::with_capacity(highest.len() * entry);
+        for ((stream, unordered), mid) in highest {
+            list.put_u16(stream);
+            if interleaving {
+                list.put_u16(u16::from(unordered));
+                list.put_u32(mid.0);
+            } else {
+                list.put_u16(mid.0 as u16);
+            }
         }
-        writer.chunk(&Chunk::ForwardTsn(ForwardTsn::from_encoded(point, &list)));
+        writer.chunk(&if interleaving {
+            Chunk::IForwardTsn(IForwardTsn::from_encoded(point, &list))
+        } else {
+            Chunk::ForwardTsn(ForwardTsn::from_encoded(point, &list))
+        });
         self.forward_due = false;
         self.forwarded = Some((self.ring.advanced(), now));
     }

@@ -3,20 +3,32 @@
 mod abandon;
 mod congestion;
 mod fill;
+mod flights;
+mod pacer;
+mod pieces;
 mod queue;
+mod rack;
+mod receipts;
+mod recovery;
 mod ring;
 mod rto;
 mod runs;
+mod turns;
 
+use crate::config::Congestion;
 use crate::event::Event;
 use crate::message::{Message, Reliability, SendOptions};
-use crate::packet::{Data, HEADER_LENGTH, Sack};
+use crate::packet::HEADER_LENGTH;
 use crate::serial::Tsn;
 use crate::stats::Stats;
-use congestion::NewReno;
-use queue::{OVERHEAD, Queue, Taken};
+use congestion::{Control, controller};
+use fill::overhead;
+use pacer::{Allowed, Pacer};
+use queue::{OVERHEAD, Queue, Receipt, Taken};
+use receipts::Receipts;
+use recovery::Recovery;
 pub(crate) use ring::Refused;
-use ring::{Acked, Limit, Ring};
+use ring::{Limit, Ring};
 use rto::Rto;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -46,7 +58,20 @@ pub(crate) struct Filled {
 pub(crate) struct Outbound {
     queue: Queue,
     ring: Ring,
-    congestion: NewReno,
+    receipts: Receipts,
+    /// Messages go out as I-DATA (RFC 8260).
+    interleaving: bool,
+    congestion: Box<dyn Control>,
+    /// Which one, and a seed for it.
+    kind: (Congestion, u32),
+    /// Its window.
+    window: usize,
+    pacer: Pacer,
+    /// At this instant packets need not be paced.
+    unpaced: Option<Instant>,
+    /// When data was sent last.
+    last_sent: Option<Instant>,
+    recovery: Recovery,
     pub(crate) rto: Rto,
     /// Bytes of the send buffer; see [`Config::send_buffer`](crate::Config::send_buffer).
     buffer: usize,
@@ -60,12 +85,6 @@ pub(crate) struct Outbound {
     packet: usize,
     /// The peer understands FORWARD TSN.
     pub(crate) partial_reliability: bool,
-    /// Fast Recovery, until this TSN is acknowledged (RFC 9260, section 7.2.4).
-    recovery: Option<Tsn>,
-    /// One packet of retransmissions may ignore the congestion window.
-    fast_retransmit: bool,
-    /// Nothing has been acknowledged since the timer fired: one packet in flight at most.
-    timed_out: bool,
     /// A chunk may be sent into a closed window (section 6.1, rule A).
     probe: bool,
     /// A SACK came since the timer last fired.
@@ -79,10 +98,19 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn new(config: &crate::Config, initial_tsn: Tsn) -> Self {
         let packet = data_room(config.max_packet);
+        let congestion = controller(config.congestion, packet, initial_tsn.0);
         Self {
-            queue: Queue::default(),
+            queue: Queue::new(config.scheduler, packet.saturating_sub(overhead(false))),
             ring: Ring::new(initial_tsn),
-            congestion: NewReno::new(packet),
+            receipts: Receipts::default(),
+            interleaving: false,
+            window: congestion.window(),
+            congestion,
+            kind: (config.congestion, initial_tsn.0),
+            pacer: Pacer::default(),
+            unpaced: None,
+            last_sent: None,
+            recovery: Recovery::new(),
             rto: Rto::new(config.rto_initial, config.rto_min, config.rto_max),
             buffer: config.send_buffer,
             held: 0,
@@ -90,9 +118,6 @@ impl Outbound {
             a_rwnd: 0,
             packet,
             partial_reliability: false,
-            recovery: None,
-            fast_retransmit: false,
-            timed_out: false,
             probe: false,
             heard: false,
             forward_due: false,
@@ -104,6 +129,8 @@ impl Outbound {
     pub(crate) fn set_max_packet(&mut self, max_packet: usize) {
         self.packet = data_room(max_packet);
         self.congestion.set_packet(self.packet);
+        self.window = self.congestion.window();
+        self.queue.set_full(self.packet.saturating_sub(overhead(self.interleaving)));
     }
 
     pub(crate) const fn set_peer_window(&mut self, a_rwnd: u32) {
@@ -178,129 +205,29 @@ impl Outbound {
     /// The peer has fewer streams than we hoped for: what was queued on the others cannot be sent.
     pub(crate) fn drop_streams_from(&mut self, limit: u16, stats: &mut Stats) {
         // A message that has begun was begun for a peer that had its stream.
-        if self.queue.begun().is_none() {
+        if !self.queue.has_begun() {
             stats.messages_abandoned += self.queue.drop_streams_from(limit);
         }
         self.tell_writable();
     }
 
-    pub(crate) fn push(&mut self, now: Instant, stream: u16, message: Message, options: SendOptions) {
+    /// Queues a message, or its first part if it is `open`.
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        message: Message,
+        options: SendOptions,
+        open: bool,
+        receipt: Receipt,
+    ) {
         let limit = match options.reliability {
             Reliability::Reliable => Limit::default(),
             Reliability::MaxRetransmits(max) => Limit { max_retransmits: Some(max), deadline: None },
             // A deadline beyond the clock's end is none.
             Reliability::MaxLifetime(lifetime) => Limit { max_retransmits: None, deadline: now.checked_add(lifetime) },
         };
-        self.queue.push(stream, message, options.unordered, limit);
-    }
-
-    /// Applies a SACK. What to do with the timer, or why the SACK was refused.
-    pub(crate) fn acknowledge(
-        &mut self,
-        now: Instant,
-        sack: &Sack<'_>,
-        stats: &mut Stats,
-    ) -> Result<(Watch, bool), Refused> {
-        let flight = self.ring.flight_wire();
-        let acked = self.ring.acknowledge(now, sack.cumulative_tsn_ack, sack.gap_blocks(), self.recovery.is_some())?;
-        self.a_rwnd = sack.a_rwnd as usize;
-        Ok(self.acknowledged(now, acked, flight, stats))
-    }
-
-    /// SHUTDOWN acknowledges cumulatively, and says nothing about gaps and the window.
-    pub(crate) fn acknowledge_shutdown(
-        &mut self,
-        now: Instant,
-        cumulative: Tsn,
-        stats: &mut Stats,
-    ) -> Result<(Watch, bool), Refused> {
-        let flight = self.ring.flight_wire();
-        let acked = self.ring.acknowledge_shutdown(now, cumulative)?;
-        Ok(self.acknowledged(now, acked, flight, stats))
-    }
-
-    /// What follows from what was acknowledged when `flight` bytes were in flight.
-    fn acknowledged(&mut self, now: Instant, acked: Acked, flight: usize, stats: &mut Stats) -> (Watch, bool) {
-        self.heard = true;
-        self.held = self.held.saturating_sub(acked.released + acked.released_chunks * OVERHEAD);
-        if let Some(rtt) = acked.rtt {
-            self.rto.measure(rtt);
-        }
-        if acked.any {
-            self.timed_out = false;
-            self.rto.reset();
-        }
-        if acked.bytes > 0 {
-            let in_recovery = self.recovery.is_some();
-            self.congestion.on_ack(acked.bytes, flight, in_recovery, self.ring.flight_wire() == 0);
-        }
-        if self.recovery.is_some_and(|exit| !self.ring.cumulative_ack().precedes(exit)) {
-            self.recovery = None;
-        }
-        if self.ring.find_lost() {
-            stats.fast_retransmits += 1;
-            self.on_loss();
-        }
-        self.abandon_spent(now, stats);
-        self.schedule_forward(now);
-        self.tell_writable();
-        let watch = if !self.ring.needs_timer() {
-            Watch::Stop
-        } else if acked.cumulative {
-            Watch::Restart
-        } else {
-            Watch::Keep
-        };
-        (watch, acked.any)
-    }
-
-    fn on_loss(&mut self) {
-        if self.recovery.is_none() {
-            self.congestion.on_loss();
-            self.recovery = Some(self.ring.next_tsn().previous());
-            self.fast_retransmit = true;
-        }
-    }
-
-    /// The retransmission timer fired. True if that counts as an error of the path.
-    pub(crate) fn on_timeout(&mut self, now: Instant, stats: &mut Stats) -> bool {
-        self.rto.back_off();
-        if !self.ring.needs_timer() {
-            // It was the probe timer: the window has been closed for a whole timeout.
-            self.probe = !self.queue.is_empty();
-            return false;
-        }
-        // A peer that answers probes but keeps its window closed is alive (section 6.1, rule A).
-        let alive = std::mem::take(&mut self.heard) && self.a_rwnd < self.packet;
-        stats.timeouts += 1;
-        if !alive {
-            self.congestion.on_timeout();
-        }
-        self.lose_all(now, stats);
-        self.timed_out = true;
-        !alive
-    }
-
-    /// All that is in flight is lost.
-    fn lose_all(&mut self, now: Instant, stats: &mut Stats) {
-        self.ring.mark_all_lost();
-        self.recovery = None;
-        self.fast_retransmit = false;
-        self.abandon_spent(now, stats);
-        self.ring.advance();
-        self.forward_due = self.partial_reliability && self.ring.has_skip();
-    }
-
-    /// Whether nothing has been acknowledged since the timer fired.
-    pub(crate) const fn has_timed_out(&self) -> bool {
-        self.timed_out
-    }
-
-    /// Another path: what is in flight went nowhere, and nothing is known of congestion.
-    pub(crate) fn begin_anew(&mut self, now: Instant, stats: &mut Stats) {
-        self.lose_all(now, stats);
-        self.timed_out = false;
-        self.congestion = NewReno::new(self.packet);
+        self.queue.push(stream, message, options.unordered, limit, open, receipt);
     }
 
     /// COOKIE ECHO was lost, and with it the data it carried, without a word about congestion.
@@ -323,14 +250,53 @@ impl Outbound {
         }
     }
 
-    /// Whether the congestion window and what is queued let a packet with data go now.
-    pub(crate) fn wants_to_send(&self) -> bool {
-        (self.ring.has_lost() && (self.fast_retransmit || self.may_send())) || (self.may_send() && self.may_send_new())
+    /// Whether the congestion window, the pace and what is queued let a packet with data go now.
+    pub(crate) fn wants_to_send(&mut self, now: Instant) -> bool {
+        let has_lost = self.ring.has_lost();
+        if has_lost && self.recovery.first_is_free() {
+            return true;
+        }
+        let may_send_new = self.may_send_new();
+        if !has_lost && !may_send_new {
+            if self.has_window() {
+                // Neither the window nor the pace holds anything back.
+                self.ring.app_limited();
+            }
+            return false;
+        }
+        self.may_send(now)
     }
 
-    const fn may_send(&self) -> bool {
+    /// Whether the congestion window lets more be in flight.
+    fn has_window(&self) -> bool {
         let flight = self.ring.flight_wire();
-        if self.timed_out { flight == 0 } else { flight < self.congestion.window() }
+        if self.recovery.has_allowance() && self.ring.has_lost() {
+            return true;
+        }
+        if self.recovery.has_timed_out() { flight == 0 } else { flight < self.window }
+    }
+
+    fn may_send(&mut self, now: Instant) -> bool {
+        if self.recovery.is_probe_due() {
+            return true;
+        }
+        if !self.has_window() {
+            return false;
+        }
+        if self.unpaced == Some(now) {
+            return true;
+        }
+        let rate = self.congestion.pacing_rate(self.rto.smoothed());
+        let paced = self.pacer.allows(now, rate, self.window, self.packet);
+        if paced == Allowed::Unpaced {
+            self.unpaced = Some(now);
+        }
+        paced != Allowed::No
+    }
+
+    /// When the pace lets the next packet go, if it holds one back.
+    pub(crate) fn paced_until(&self, now: Instant) -> Option<Instant> {
+        self.pacer.release().filter(|release| *release > now)
     }
 
     fn may_send_new(&self) -> bool {
@@ -338,8 +304,7 @@ impl Outbound {
     }
 
     fn next_length(&self, room: usize) -> Option<usize> {
-        let full = self.packet.saturating_sub(Data::OVERHEAD);
-        self.queue.next_length(room.checked_sub(Data::OVERHEAD)?, full)
+        self.queue.next_length(room.checked_sub(overhead(self.interleaving))?)
     }
 
     /// Whether the peer's window takes a new chunk (section 6.1, rule A). Fragments are never cut to fit the window,
@@ -354,7 +319,7 @@ impl Outbound {
 
     /// Whether data waits for a window that is closed while nothing is in flight that would tell of its opening.
     pub(crate) fn waits_for_window(&self) -> bool {
-        !self.probe && self.ring.is_empty() && !self.queue.is_empty() && !self.may_send_new()
+        !self.probe && self.ring.is_empty() && self.queue.is_ready() && !self.may_send_new()
     }
 
     /// Whether the retransmission timer has to run.
@@ -365,7 +330,9 @@ impl Outbound {
     pub(crate) fn fill_stats(&self, stats: &mut Stats) {
         stats.rtt = self.rto.smoothed();
         stats.rto = self.rto.current();
+        stats.min_rtt = self.recovery.min_rtt();
         stats.congestion_window = self.congestion.window();
+        stats.pacing_rate = self.congestion.pacing_rate(self.rto.smoothed()).map(|rate| rate as u64);
         stats.slow_start_threshold = self.congestion.threshold();
         stats.peer_window = self.a_rwnd;
         stats.in_flight = self.ring.flight_wire();

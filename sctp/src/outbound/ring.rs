@@ -1,6 +1,8 @@
+use super::congestion::Rate;
+use super::flights::{Flight, Flights};
 use super::runs::{for_each_difference, normalize};
 use crate::packet::{DataFlags, GapBlock};
-use crate::serial::{Ssn, Tsn};
+use crate::serial::{Mid, Tsn};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,6 +10,13 @@ use std::time::{Duration, Instant};
 /// Chunks in flight at once. Half of the space of stream sequence numbers, so that a receiver can tell an early
 /// message from a late one, and within reach of the 16 bits of a gap block.
 pub(crate) const MAX_OUTSTANDING: usize = 32_767;
+
+/// Flights in the log at most before chunks that the receiver drops again count as lost at once.
+const MOST_FLIGHTS: usize = 2 * MAX_OUTSTANDING;
+
+/// SACKs that report chunks beyond a hole before the hole counts as a loss, or as many packets beyond it
+/// (DupThresh of RFC 8985, section 6.2).
+pub(super) const REPORTS: u32 = 3;
 
 /// When a message is given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,16 +43,47 @@ pub(crate) struct Outstanding {
     pub(crate) payload: Bytes,
     pub(crate) ppid: u32,
     pub(crate) stream: u16,
-    pub(crate) ssn: Ssn,
+    /// The number of its message, counted apart for ordered and unordered ones; DATA carries the low 16 bits.
+    pub(crate) mid: Mid,
+    /// Its place in the message; DATA does not say it.
+    pub(crate) fsn: u32,
     pub(crate) flags: DataFlags,
     pub(crate) limit: Limit,
     retransmits: u16,
     fate: Fate,
+    /// Its last transmission.
+    flight: u32,
+    /// An acknowledgement may be for an earlier transmission.
+    is_ambiguous: bool,
 }
 
 impl Outstanding {
-    pub(crate) const fn new(payload: Bytes, ppid: u32, stream: u16, ssn: Ssn, flags: DataFlags, limit: Limit) -> Self {
-        Self { payload, ppid, stream, ssn, flags, limit, retransmits: 0, fate: Fate::InFlight }
+    pub(crate) const fn new(
+        payload: Bytes,
+        ppid: u32,
+        stream: u16,
+        mid: Mid,
+        fsn: u32,
+        flags: DataFlags,
+        limit: Limit,
+    ) -> Self {
+        Self {
+            payload,
+            ppid,
+            stream,
+            mid,
+            fsn,
+            flags,
+            limit,
+            retransmits: 0,
+            fate: Fate::InFlight,
+            flight: 0,
+            is_ambiguous: false,
+        }
+    }
+
+    fn is_of(&self, stream: u16, unordered: bool, mid: Mid) -> bool {
+        self.stream == stream && self.flags.unordered == unordered && self.mid == mid
     }
 
     /// Bytes on the wire: header, payload and padding (RFC 9260, section 7.2).
@@ -77,6 +117,11 @@ pub(crate) struct Acked {
     pub(crate) any: bool,
     /// A chunk that was measured and sent but once was acknowledged after this time.
     pub(crate) rtt: Option<Duration>,
+    /// The transmission that was sent last among those newly acknowledged, and the last of its chunks.
+    pub(super) newest: Option<(u32, Tsn)>,
+    pub(super) flight: Option<Flight>,
+    /// A chunk that was sent once was acknowledged after one that was sent later.
+    pub(super) reordered: bool,
 }
 
 /// The SACK makes no sense.
@@ -92,8 +137,10 @@ pub(crate) enum Refused {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AbandonedMessage {
     pub(crate) stream: u16,
-    pub(crate) ssn: Ssn,
+    pub(crate) mid: Mid,
     pub(crate) flags: DataFlags,
+    /// The last of its chunks that have been sent.
+    pub(crate) last: Tsn,
     /// All its fragments had TSNs.
     pub(crate) complete: bool,
 }
@@ -101,7 +148,7 @@ pub(crate) struct AbandonedMessage {
 /// The chunks from the cumulative ack on, indexed by their distance to it.
 ///
 /// No operation walks the whole ring per SACK or per packet: gap blocks are applied as differences to those of the
-/// SACK before, and losses are found by a cursor that passes every chunk once.
+/// SACK before, and losses are found in a log of transmissions that passes every chunk once.
 #[derive(Debug)]
 pub(crate) struct Ring {
     /// The TSN of the first chunk: one after the cumulative ack.
@@ -116,11 +163,20 @@ pub(crate) struct Ring {
     in_flight: usize,
     flight_wire: usize,
     flight_data: usize,
-    /// Everything before has been considered for fast retransmission.
-    cursor: Tsn,
-    /// The three highest TSNs that SACKs newly acknowledged, highest first: a chunk before the lowest of them has
-    /// been reported missing three times (HTNA, RFC 9260, section 7.2.4).
-    reports: [Option<Tsn>; 3],
+    /// Bytes on the wire that were ever sent.
+    sent_wire: u64,
+    /// When what was sent.
+    flights: Flights,
+    /// Bytes on the wire of chunks reported in gap blocks.
+    acked_wire: usize,
+    /// SACKs in a row that acknowledged something beyond a hole.
+    reports: u32,
+    /// The highest TSN acknowledged so far, in a gap block or not.
+    highest: Tsn,
+    /// The highest TSN that the last SACK reported.
+    reported: Tsn,
+    /// The transmission that was sent last among all that are acknowledged, and its chunk (RACK.xmit_ts, RACK.end_seq).
+    newest: Option<(u32, Tsn)>,
     /// The Advanced.Peer.Ack.Point (RFC 3758, section 3.5).
     advanced: Tsn,
     /// The chunk that measures the round trip, and when it was sent; one at a time.
@@ -128,7 +184,7 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) const fn new(initial_tsn: Tsn) -> Self {
+    pub(crate) fn new(initial_tsn: Tsn) -> Self {
         Self {
             base: initial_tsn,
             chunks: VecDeque::new(),
@@ -139,8 +195,13 @@ impl Ring {
             in_flight: 0,
             flight_wire: 0,
             flight_data: 0,
-            cursor: initial_tsn,
-            reports: [None; 3],
+            sent_wire: 0,
+            flights: Flights::default(),
+            acked_wire: 0,
+            reports: 0,
+            highest: initial_tsn.previous(),
+            reported: initial_tsn.previous(),
+            newest: None,
             advanced: initial_tsn.previous(),
             measured: None,
         }
@@ -161,6 +222,16 @@ impl Ring {
     /// Bytes on the wire that are in flight.
     pub(crate) const fn flight_wire(&self) -> usize {
         self.flight_wire
+    }
+
+    /// Bytes on the wire that were ever sent, each time counted.
+    pub(super) const fn sent_wire(&self) -> u64 {
+        self.sent_wire
+    }
+
+    /// The newest transmission among those acknowledged; see [`Acked::newest`].
+    pub(super) const fn newest(&self) -> Option<(u32, Tsn)> {
+        self.newest
     }
 
     /// Payload bytes that are in flight.
@@ -199,11 +270,13 @@ impl Ring {
     }
 
     /// Assigns the next TSN to a chunk that is being sent now.
-    pub(crate) fn push(&mut self, now: Instant, chunk: Outstanding) -> Tsn {
+    pub(crate) fn push(&mut self, now: Instant, mut chunk: Outstanding) -> Tsn {
         let tsn = self.next_tsn();
+        chunk.flight = self.flights.push(now, tsn, self.in_flight == 0);
         self.in_flight += 1;
         self.flight_wire += chunk.wire_length();
         self.flight_data += chunk.payload.len();
+        self.sent_wire += chunk.wire_length() as u64;
         self.chunks.push_back(chunk);
         if self.measured.is_none() {
             self.measured = Some((tsn, now));
@@ -214,7 +287,7 @@ impl Ring {
     /// Spends a TSN on the rest of a message that will never be sent, so that the receiver can be told to skip it.
     pub(crate) fn push_abandoned(&mut self, message: &AbandonedMessage) {
         let flags = DataFlags { begin: false, end: true, ..message.flags };
-        let mut chunk = Outstanding::new(Bytes::new(), 0, message.stream, message.ssn, flags, Limit::default());
+        let mut chunk = Outstanding::new(Bytes::new(), 0, message.stream, message.mid, 0, flags, Limit::default());
         chunk.fate = Fate::Abandoned;
         self.chunks.push_back(chunk);
     }
@@ -232,18 +305,19 @@ impl Ring {
 
     /// The chunk that [`first_lost`](Self::first_lost) returned is being sent again. True if it is the earliest
     /// outstanding one, for which the timer starts over (RFC 9260, section 6.1).
-    pub(crate) fn resent(&mut self, tsn: Tsn) -> bool {
+    pub(crate) fn resent(&mut self, now: Instant, tsn: Tsn) -> bool {
         self.lost.pop_front();
         if self.measured.is_some_and(|(measured, _)| measured == tsn) {
             // Karn's rule: whose acknowledgement it is could not be told (section 6.3.1, C5).
             self.measured = None;
         }
-        if let Some(chunk) = self.get_mut(tsn)
-            && chunk.fate == Fate::Lost
-        {
-            chunk.fate = Fate::InFlight;
+        if self.get(tsn).is_some_and(|chunk| chunk.fate == Fate::Lost) {
+            let flight = self.flights.push(now, tsn, self.in_flight == 0);
+            let Some(chunk) = self.get_mut(tsn) else { return false };
+            (chunk.fate, chunk.flight, chunk.is_ambiguous) = (Fate::InFlight, flight, true);
             chunk.retransmits = chunk.retransmits.saturating_add(1);
             let (wire, data) = (chunk.wire_length(), chunk.payload.len());
+            self.sent_wire += wire as u64;
             self.lost_count -= 1;
             self.in_flight += 1;
             self.flight_wire += wire;
@@ -252,35 +326,73 @@ impl Ring {
         tsn == self.base
     }
 
-    /// Applies a SACK (RFC 9260, section 6.2.1). `in_recovery` widens what counts as a report of loss.
+    /// Applies a SACK (RFC 9260, section 6.2.1). `min_rtt` is the least round-trip time known.
     pub(crate) fn acknowledge(
         &mut self,
         now: Instant,
         cumulative: Tsn,
         gaps: impl Iterator<Item = GapBlock> + Clone,
-        in_recovery: bool,
+        min_rtt: Duration,
     ) -> Result<Acked, Refused> {
         self.check(cumulative, gaps.clone())?;
         let mut acked = Acked::default();
-        let mut highest_new = self.acknowledge_cumulative(now, cumulative, &mut acked);
-        highest_new = self.acknowledge_gaps(now, gaps, &mut acked).or(highest_new);
-        if in_recovery && acked.cumulative {
-            highest_new = self.gaps.last().map(|(_, last)| *last).or(highest_new);
-        }
-        if let Some(tsn) = highest_new {
-            self.report(tsn);
-        }
+        self.acknowledge_cumulative(now, cumulative, min_rtt, &mut acked);
+        let beyond = self.acknowledge_gaps(now, gaps, min_rtt, &mut acked);
+        self.reported = self.gaps.last().map_or(cumulative, |(_, last)| *last);
+        self.reports = if self.gaps.is_empty() { 0 } else { self.reports.saturating_add(u32::from(beyond)) };
+        self.note_newest(&mut acked);
         Ok(acked)
     }
 
     /// Applies the cumulative ack of SHUTDOWN; what gap blocks said before stands.
-    pub(crate) fn acknowledge_shutdown(&mut self, now: Instant, cumulative: Tsn) -> Result<Acked, Refused> {
+    pub(crate) fn acknowledge_shutdown(
+        &mut self,
+        now: Instant,
+        cumulative: Tsn,
+        min_rtt: Duration,
+    ) -> Result<Acked, Refused> {
         self.check(cumulative, std::iter::empty())?;
         let mut acked = Acked::default();
-        if let Some(tsn) = self.acknowledge_cumulative(now, cumulative, &mut acked) {
-            self.report(tsn);
-        }
+        self.acknowledge_cumulative(now, cumulative, min_rtt, &mut acked);
+        self.note_newest(&mut acked);
         Ok(acked)
+    }
+
+    fn note_newest(&mut self, acked: &mut Acked) {
+        let Some((id, tsn)) = acked.newest else { return };
+        acked.flight = self.flights.get(id).copied();
+        if self
+            .newest
+            .is_none_or(|(newest, last)| Flights::is_before(newest, id) || (newest == id && last.precedes(tsn)))
+        {
+            self.newest = Some((id, tsn));
+        }
+    }
+
+    /// A chunk that was outstanding until now is acknowledged.
+    fn note_acked(
+        &mut self,
+        now: Instant,
+        tsn: Tsn,
+        (id, is_ambiguous): (u32, bool),
+        min_rtt: Duration,
+        acked: &mut Acked,
+    ) {
+        if !is_ambiguous {
+            acked.reordered |= tsn.precedes(self.highest);
+        } else if self.flights.get(id).is_none_or(|flight| now.saturating_duration_since(flight.sent) < min_rtt) {
+            // Too soon for the copy: it was the original (RFC 8985, section 6.2, step 2).
+            return;
+        }
+        if self.highest.precedes(tsn) {
+            self.highest = tsn;
+        }
+        if acked
+            .newest
+            .is_none_or(|(newest, last)| Flights::is_before(newest, id) || (newest == id && last.precedes(tsn)))
+        {
+            acked.newest = Some((id, tsn));
+        }
     }
 
     fn check(&self, cumulative: Tsn, mut gaps: impl Iterator<Item = GapBlock>) -> Result<(), Refused> {
@@ -298,9 +410,8 @@ impl Ring {
         Ok(())
     }
 
-    fn acknowledge_cumulative(&mut self, now: Instant, cumulative: Tsn, acked: &mut Acked) -> Option<Tsn> {
+    fn acknowledge_cumulative(&mut self, now: Instant, cumulative: Tsn, min_rtt: Duration, acked: &mut Acked) {
         let count = self.cumulative_ack().distance_to(cumulative);
-        let mut highest_new = None;
         for _ in 0..count {
             let Some(chunk) = self.chunks.pop_front() else { break };
             let (tsn, wire, data) = (self.base, chunk.wire_length(), chunk.payload.len());
@@ -312,18 +423,20 @@ impl Ring {
                     self.in_flight -= 1;
                     self.flight_wire -= wire;
                     self.flight_data -= data;
+                    self.flights.settle(chunk.flight);
                 }
                 Fate::Lost => self.lost_count -= 1,
-                Fate::Acked | Fate::Abandoned => continue,
+                Fate::Acked => {
+                    self.acked_wire = self.acked_wire.saturating_sub(wire);
+                    continue;
+                }
+                Fate::Abandoned => continue,
             }
             acked.bytes += wire;
-            highest_new = Some(tsn);
+            self.note_acked(now, tsn, (chunk.flight, chunk.is_ambiguous), min_rtt, acked);
         }
         acked.cumulative = count > 0;
         acked.any |= count > 0;
-        if self.cursor.precedes(self.base) {
-            self.cursor = self.base;
-        }
         if self.advanced.precedes(cumulative) {
             self.advanced = cumulative;
         }
@@ -333,7 +446,6 @@ impl Ring {
             acked.rtt = Some(now.saturating_duration_since(sent));
             self.measured = None;
         }
-        highest_new
     }
 
     /// Marks what the gap blocks add to those of the SACK before, and takes back what they lack. Blocks may come in
@@ -342,35 +454,34 @@ impl Ring {
         &mut self,
         now: Instant,
         blocks: impl Iterator<Item = GapBlock>,
+        min_rtt: Duration,
         acked: &mut Acked,
-    ) -> Option<Tsn> {
+    ) -> bool {
         let cumulative = self.cumulative_ack();
         let mut new = std::mem::take(&mut self.spare);
         new.clear();
         new.extend(blocks.map(|b| (cumulative.plus(u32::from(b.start)), cumulative.plus(u32::from(b.end)))));
         normalize(&mut new, self.base);
         let old = std::mem::take(&mut self.gaps);
-        let mut highest_new = None;
-        for_each_difference(&new, &old, self.base, |tsn| {
-            if self.mark_acked(now, tsn, acked) {
-                highest_new = Some(tsn);
-            }
-        });
+        let mut any = false;
+        for_each_difference(&new, &old, self.base, |tsn| any |= self.mark_acked(now, tsn, min_rtt, acked));
         // What the receiver has dropped again is in flight as before (section 6.2.1, D iii).
-        for_each_difference(&old, &new, self.base, |tsn| self.mark_reneged(tsn));
+        for_each_difference(&old, &new, self.base, |tsn| self.mark_reneged(now, tsn));
         self.gaps = new;
         self.spare = old;
-        highest_new
+        any
     }
 
-    fn mark_acked(&mut self, now: Instant, tsn: Tsn, acked: &mut Acked) -> bool {
+    fn mark_acked(&mut self, now: Instant, tsn: Tsn, min_rtt: Duration, acked: &mut Acked) -> bool {
         let Some(chunk) = self.get_mut(tsn) else { return false };
         let (fate, wire, data) = (chunk.fate, chunk.wire_length(), chunk.payload.len());
+        let (flight, is_ambiguous) = (chunk.flight, chunk.is_ambiguous);
         match fate {
             Fate::InFlight => {
                 self.in_flight -= 1;
                 self.flight_wire -= wire;
                 self.flight_data -= data;
+                self.flights.settle(flight);
             }
             Fate::Lost => self.lost_count -= 1,
             Fate::Acked | Fate::Abandoned => return false,
@@ -378,8 +489,10 @@ impl Ring {
         if let Some(chunk) = self.get_mut(tsn) {
             chunk.fate = Fate::Acked;
         }
+        self.acked_wire += wire;
         acked.bytes += wire;
         acked.any = true;
+        self.note_acked(now, tsn, (flight, is_ambiguous), min_rtt, acked);
         if let Some((measured, sent)) = self.measured
             && measured == tsn
         {
@@ -389,38 +502,111 @@ impl Ring {
         true
     }
 
-    fn mark_reneged(&mut self, tsn: Tsn) {
+    fn mark_reneged(&mut self, now: Instant, tsn: Tsn) {
+        if self.get(tsn).is_none_or(|chunk| chunk.fate != Fate::Acked) {
+            return;
+        }
+        let is_crowded = self.flights.len() >= MOST_FLIGHTS;
+        // As if it were sent now: the next SACK may well report it again, if this one was overtaken.
+        let flight = self.flights.push(now, tsn, self.in_flight == 0);
         let Some(chunk) = self.get_mut(tsn) else { return };
-        if chunk.fate == Fate::Acked {
-            chunk.fate = Fate::InFlight;
+        (chunk.fate, chunk.flight, chunk.is_ambiguous) = (Fate::InFlight, flight, true);
+        let (wire, data) = (chunk.wire_length(), chunk.payload.len());
+        self.acked_wire = self.acked_wire.saturating_sub(wire);
+        self.in_flight += 1;
+        self.flight_wire += wire;
+        self.flight_data += data;
+        if is_crowded {
+            self.mark_lost(tsn);
+        }
+    }
+
+    /// Whether so much has been reported beyond the first hole that it is hardly a matter of order.
+    pub(super) const fn is_hole_sure(&self, packet: usize) -> bool {
+        self.reports >= REPORTS || self.acked_wire >= REPORTS as usize * packet
+    }
+
+    /// Whether the last SACK reported chunks beyond a hole.
+    pub(super) fn has_holes(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
+    /// Marks as lost what was sent so long before an acknowledged chunk that it should have been acknowledged too: by
+    /// `rtt`, the round trip of that chunk, and `window` (RFC 8985, section 6.2, step 5). Returns the bytes lost, and
+    /// when more may count as lost.
+    ///
+    /// Chunks beyond those that the last SACK reported are left alone, as its gap blocks may not have reached so far.
+    pub(super) fn find_lost(&mut self, now: Instant, rtt: Duration, window: Duration) -> (usize, Option<Instant>) {
+        self.flights.trim();
+        let Some((newest, newest_tsn)) = self.newest else { return (0, None) };
+        let before = self.flight_wire;
+        let mut place = 0;
+        let mut deadline = None;
+        while let Some((id, flight)) = self.flights.at(place)
+            && !Flights::is_before(newest, id)
+        {
+            let flight = *flight;
+            let end = if id == newest && newest_tsn.precedes(self.reported) { newest_tsn } else { self.reported };
+            let end = if flight.last.precedes(end) { flight.last.next() } else { end };
+            if flight.live > 0 && flight.scanned.precedes(end) {
+                let due = flight.sent + rtt + window;
+                if due > now {
+                    deadline = Some(due);
+                    break;
+                }
+                let mut tsn = if flight.scanned.precedes(self.base) { self.base } else { flight.scanned };
+                while tsn.precedes(end) {
+                    if self.get(tsn).is_some_and(|chunk| chunk.flight == id) {
+                        self.mark_lost(tsn);
+                    }
+                    tsn = tsn.next();
+                }
+                self.flights.scanned(place, end);
+            }
+            place += 1;
+        }
+        self.flights.trim();
+        (before.saturating_sub(self.flight_wire), deadline)
+    }
+
+    /// How the chunks that a SACK acknowledged were delivered; see [`Flights::deliver`].
+    pub(super) fn deliver(&mut self, now: Instant, acked: &Acked) -> (Option<Rate>, bool) {
+        self.flights.deliver(now, acked.bytes, acked.flight)
+    }
+
+    /// There is less to send than the path would take.
+    pub(super) fn app_limited(&mut self) {
+        self.flights.app_limited(self.flight_wire);
+    }
+
+    /// Marks the last chunk in flight as lost, to be sent again first; None if its message may not be sent again.
+    pub(super) fn probe_tail(&mut self, now: Instant) -> Option<Tsn> {
+        let back = self.chunks.iter().rev().take(64).position(|chunk| chunk.fate == Fate::InFlight)?;
+        let tsn = Tsn(self.next_tsn().0.wrapping_sub(back as u32)).previous();
+        if self.get(tsn)?.is_spent(now) || !self.mark_lost(tsn) {
+            return None;
+        }
+        self.lost.rotate_right(1);
+        self.flights.trim();
+        Some(tsn)
+    }
+
+    /// Takes back that all was lost: what has not been sent again is in flight.
+    pub(super) fn mark_none_lost(&mut self, now: Instant) {
+        let lost = std::mem::take(&mut self.lost);
+        for tsn in lost {
+            if self.get(tsn).is_none_or(|chunk| chunk.fate != Fate::Lost) {
+                continue;
+            }
+            let flight = self.flights.push(now, tsn, self.in_flight == 0);
+            let Some(chunk) = self.get_mut(tsn) else { continue };
+            (chunk.fate, chunk.flight, chunk.is_ambiguous) = (Fate::InFlight, flight, true);
             let (wire, data) = (chunk.wire_length(), chunk.payload.len());
+            self.lost_count -= 1;
             self.in_flight += 1;
             self.flight_wire += wire;
             self.flight_data += data;
         }
-    }
-
-    /// Keeps the three highest reports.
-    fn report(&mut self, tsn: Tsn) {
-        let mut carried = Some(tsn);
-        for report in &mut self.reports {
-            if report.is_none_or(|kept| carried.is_some_and(|tsn| kept.precedes(tsn))) {
-                std::mem::swap(report, &mut carried);
-            }
-        }
-    }
-
-    /// Marks as lost all that three SACKs have reported missing; true if there was any. Each chunk is considered
-    /// once: what a fast retransmission does not repair is left to the timer (RFC 9260, section 7.2.4).
-    pub(crate) fn find_lost(&mut self) -> bool {
-        let [.., Some(third)] = self.reports else { return false };
-        let mut found = false;
-        while self.cursor.precedes(third) {
-            let tsn = self.cursor;
-            self.cursor = tsn.next();
-            found |= self.mark_lost(tsn);
-        }
-        found
     }
 
     fn mark_lost(&mut self, tsn: Tsn) -> bool {
@@ -429,7 +615,8 @@ impl Ring {
             return false;
         }
         chunk.fate = Fate::Lost;
-        let (wire, data) = (chunk.wire_length(), chunk.payload.len());
+        let (wire, data, flight) = (chunk.wire_length(), chunk.payload.len(), chunk.flight);
+        self.flights.settle(flight);
         self.in_flight -= 1;
         self.flight_wire -= wire;
         self.flight_data -= data;
@@ -452,8 +639,8 @@ impl Ring {
         self.lost_count = lost;
         (self.in_flight, self.flight_wire, self.flight_data) = (0, 0, 0);
         self.measured = None;
-        // Reports from before the timeout say nothing about what is sent after it.
-        self.cursor = self.next_tsn();
+        self.flights.clear();
+        self.reports = 0;
     }
 
     /// The first chunk marked as lost whose message may not be sent again.
@@ -466,37 +653,56 @@ impl Ring {
     /// that frees.
     pub(crate) fn abandon(&mut self, tsn: Tsn) -> Option<(AbandonedMessage, usize)> {
         let mut first = tsn;
-        while self.get(first).is_some_and(|chunk| !chunk.flags.begin)
-            && first != self.base
-            && self.get(first.previous()).is_some_and(|chunk| !chunk.flags.end)
-        {
-            first = first.previous();
+        let chunk = self.get(tsn)?;
+        let (stream, unordered, mid) = (chunk.stream, chunk.flags.unordered, chunk.mid);
+        // Fragments of other messages may stand between.
+        let mut at = tsn;
+        while at != self.base && self.get(first).is_some_and(|chunk| !chunk.flags.begin) {
+            at = at.previous();
+            match self.get(at).filter(|chunk| chunk.is_of(stream, unordered, mid)) {
+                Some(chunk) if chunk.flags.end => break,
+                Some(_) => first = at,
+                None => {}
+            }
         }
         let mut released = 0;
         let mut message = None;
         let mut at = first;
         while let Some(chunk) = self.get_mut(at) {
+            if !chunk.is_of(stream, unordered, mid) {
+                at = at.next();
+                continue;
+            }
             let (fate, wire, data) = (chunk.fate, chunk.wire_length(), chunk.payload.len());
+            let flight = chunk.flight;
             chunk.fate = Fate::Abandoned;
             chunk.payload = Bytes::new();
-            let (stream, ssn, flags) = (chunk.stream, chunk.ssn, chunk.flags);
+            let flags = chunk.flags;
             released += data;
             match fate {
                 Fate::InFlight => {
                     self.in_flight -= 1;
                     self.flight_wire -= wire;
                     self.flight_data -= data;
+                    self.flights.settle(flight);
                 }
                 Fate::Lost => self.lost_count -= 1,
-                Fate::Acked | Fate::Abandoned => {}
+                Fate::Acked => self.acked_wire = self.acked_wire.saturating_sub(wire),
+                Fate::Abandoned => {}
             }
-            message = Some(AbandonedMessage { stream, ssn, flags, complete: flags.end });
+            message = Some(AbandonedMessage { stream, mid, flags, last: at, complete: flags.end });
             if flags.end {
                 break;
             }
             at = at.next();
         }
         message.map(|message| (message, released))
+    }
+
+    /// The last outstanding chunk of a message.
+    pub(crate) fn last_of(&self, stream: u16, unordered: bool, mid: Mid) -> Option<Tsn> {
+        let back = self.chunks.iter().rev().position(|chunk| chunk.is_of(stream, unordered, mid))?;
+        Some(Tsn(self.next_tsn().previous().0.wrapping_sub(back as u32)))
     }
 
     /// Moves the Advanced.Peer.Ack.Point over what is abandoned (RFC 3758, section 3.5, C2); true if it moved.

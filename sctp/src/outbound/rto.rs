@@ -36,6 +36,11 @@ impl Rto {
         self.smoothed
     }
 
+    /// The round-trip time as far as it is known, be it measured here or elsewhere.
+    pub(crate) fn known(&self) -> Option<Duration> {
+        self.smoothed.or(self.hint)
+    }
+
     /// A measured round trip (C2, C3).
     pub(crate) fn measure(&mut self, rtt: Duration) {
         match self.smoothed {

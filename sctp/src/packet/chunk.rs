@@ -1,4 +1,4 @@
-use super::{Causes, Data, ForwardTsn, Init, Parameters, Sack, pad, skip_padding};
+use super::{Causes, Data, ForwardTsn, IData, IForwardTsn, Init, Parameters, Sack, pad, skip_padding};
 use crate::serial::Tsn;
 use wire::{Malformed, Put, Reader};
 
@@ -28,14 +28,22 @@ pub mod kind {
     pub const COOKIE_ECHO: u8 = 10;
     /// COOKIE ACK
     pub const COOKIE_ACK: u8 = 11;
+    /// ECNE (RFC 9260, section 3.2; without a decoder)
+    pub const ECNE: u8 = 12;
+    /// CWR (RFC 9260, section 3.2; without a decoder)
+    pub const CWR: u8 = 13;
     /// SHUTDOWN COMPLETE
     pub const SHUTDOWN_COMPLETE: u8 = 14;
+    /// I-DATA (RFC 8260)
+    pub const I_DATA: u8 = 64;
     /// RE-CONFIG (RFC 6525)
     pub const RE_CONFIG: u8 = 130;
     /// PAD (RFC 4820)
     pub const PAD: u8 = 132;
     /// FORWARD TSN (RFC 3758)
     pub const FORWARD_TSN: u8 = 192;
+    /// I-FORWARD-TSN (RFC 8260)
+    pub const I_FORWARD_TSN: u8 = 194;
 }
 
 /// The T bit of ABORT and SHUTDOWN COMPLETE: the verification tag is the one received, sent back.
@@ -72,7 +80,7 @@ impl RawChunk<'_> {
     }
 }
 
-/// Every chunk type of RFC 9260, RFC 3758, RFC 6525 and RFC 4820.
+/// Every chunk type of RFC 9260, RFC 3758, RFC 6525, RFC 8260 and RFC 4820.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk<'a> {
     /// A message or a fragment of one (RFC 9260, section 3.3.1).
@@ -116,6 +124,10 @@ pub enum Chunk<'a> {
     ReConfig(Parameters<'a>),
     /// Skips what was abandoned (RFC 3758, section 3.2).
     ForwardTsn(ForwardTsn<'a>),
+    /// A message or a fragment of one, between others (RFC 8260, section 2.1).
+    IData(IData<'a>),
+    /// Skips what was abandoned among those (RFC 8260, section 2.3.1).
+    IForwardTsn(IForwardTsn<'a>),
     /// Fills a packet; no meaning (RFC 4820). The value is its length without the header of four bytes.
     Pad(usize),
     /// Any other type.
@@ -158,6 +170,8 @@ impl<'a> Chunk<'a> {
             kind::SHUTDOWN_COMPLETE => Self::ShutdownComplete { reflected: raw.flags & REFLECTED != 0 },
             kind::RE_CONFIG => Self::ReConfig(Parameters::new(raw.value)),
             kind::FORWARD_TSN => Self::ForwardTsn(ForwardTsn::decode(value)?),
+            kind::I_DATA => Self::IData(IData::decode(raw.flags, value)?),
+            kind::I_FORWARD_TSN => Self::IForwardTsn(IForwardTsn::decode(value)?),
             kind::PAD => Self::Pad(raw.value.len()),
             _ => Self::Unknown(raw),
         })
@@ -189,6 +203,8 @@ impl<'a> Chunk<'a> {
                 put_chunk(buf, kind::RE_CONFIG, 0, |buf| buf.put_bytes(parameters.as_bytes()));
             }
             Self::ForwardTsn(forward) => put_chunk(buf, kind::FORWARD_TSN, 0, |buf| forward.encode(buf)),
+            Self::IData(data) => data.encode(buf),
+            Self::IForwardTsn(forward) => put_chunk(buf, kind::I_FORWARD_TSN, 0, |buf| forward.encode(buf)),
             Self::Pad(length) => put_chunk(buf, kind::PAD, 0, |buf| buf.put_zeros(*length)),
             Self::Unknown(raw) => raw.encode(buf),
         }
@@ -283,7 +299,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_decodes_encodes_and_decodes_alike(
-            kind in prop_oneof![0u8..16, 128u8..134, 190u8..194, any::<u8>()],
+            kind in prop_oneof![0u8..16, Just(64), 128u8..134, 190u8..195, any::<u8>()],
             flags: u8,
             value in proptest::collection::vec(any::<u8>(), 0..80),
         ) {

@@ -16,11 +16,11 @@ pub struct DataFlags {
 }
 
 impl DataFlags {
-    const fn from_bits(bits: u8) -> Self {
+    pub(super) const fn from_bits(bits: u8) -> Self {
         Self { immediate: bits & 8 != 0, unordered: bits & 4 != 0, begin: bits & 2 != 0, end: bits & 1 != 0 }
     }
 
-    fn bits(self) -> u8 {
+    pub(super) fn bits(self) -> u8 {
         u8::from(self.immediate) << 3 | u8::from(self.unordered) << 2 | u8::from(self.begin) << 1 | u8::from(self.end)
     }
 }

@@ -7,6 +7,8 @@ mod cause;
 mod chunk;
 mod data;
 mod forward_tsn;
+mod i_forward_tsn;
+mod idata;
 mod init;
 mod parameter;
 mod sack;
@@ -16,8 +18,10 @@ pub use cause::{Cause, Causes, code};
 pub use chunk::{Chunk, Chunks, RawChunk, Unrecognized, kind};
 pub use data::{Data, DataFlags};
 pub use forward_tsn::{ForwardTsn, Skipped};
+pub use i_forward_tsn::{IForwardTsn, SkippedMessage};
+pub use idata::IData;
 pub use init::Init;
-pub use parameter::{Parameter, Parameters, ResetResult, StreamIds, type_of};
+pub use parameter::{Parameter, Parameters, ResetResult, StreamIds, error_detection, type_of};
 pub use sack::{GapBlock, Sack};
 pub(crate) use writer::Writer;
 
@@ -83,6 +87,11 @@ pub fn has_valid_checksum(packet: &mut [u8]) -> bool {
     *field = [0; 4];
     // A fuzzer does not guess checksums: all pass, so that it reaches what is behind them.
     crc_fast::crc32_iscsi(packet) == received || cfg!(fuzzing)
+}
+
+/// Whether the checksum field is zero, which stands for no checksum where that was agreed on (RFC 9653).
+pub fn has_zero_checksum(packet: &[u8]) -> bool {
+    packet.get(8..HEADER_LENGTH).is_some_and(|field| field == [0; 4])
 }
 
 /// Computes the CRC32c of the packet and writes it into its header. A packet too short for a header is left alone.

@@ -32,10 +32,18 @@ pub mod type_of {
     pub const ADD_OUTGOING_STREAMS: u16 = 17;
     /// Add Incoming Streams Request (RFC 6525, section 4.6)
     pub const ADD_INCOMING_STREAMS: u16 = 18;
+    /// Zero Checksum Acceptable (RFC 9653, section 4)
+    pub const ZERO_CHECKSUM_ACCEPTABLE: u16 = 0x8001;
     /// Supported Extensions (RFC 5061, section 4.2.7)
     pub const SUPPORTED_EXTENSIONS: u16 = 0x8008;
     /// Forward-TSN-Supported (RFC 3758, section 3.1)
     pub const FORWARD_TSN_SUPPORTED: u16 = 0xc000;
+}
+
+/// What finds errors where the checksum is zero (RFC 9653, section 3).
+pub mod error_detection {
+    /// DTLS around the packets (section 6).
+    pub const DTLS: u32 = 1;
 }
 
 /// A list of stream identifiers, two bytes each.
@@ -178,6 +186,8 @@ pub enum Parameter<'a> {
         /// How many more.
         count: u16,
     },
+    /// The sender accepts packets with a checksum of zero, as this method finds errors; see [`error_detection`].
+    ZeroChecksumAcceptable(u32),
     /// Chunk types that the sender knows beyond RFC 9260.
     SupportedExtensions(&'a [u8]),
     /// The sender understands FORWARD TSN.
@@ -237,6 +247,11 @@ impl<'a> Parameter<'a> {
             type_of::ADD_INCOMING_STREAMS => {
                 Self::AddIncomingStreams { request: request_number(&mut reader)?, count: reader.u16("new streams")? }
             }
+            type_of::ZERO_CHECKSUM_ACCEPTABLE => {
+                let method = reader.u32("error detection method")?;
+                reader.finish("zero checksum acceptable")?;
+                Self::ZeroChecksumAcceptable(method)
+            }
             type_of::SUPPORTED_EXTENSIONS => Self::SupportedExtensions(value),
             type_of::FORWARD_TSN_SUPPORTED => Self::ForwardTsnSupported,
             _ => Self::Unknown { kind, value },
@@ -267,7 +282,7 @@ impl<'a> Parameter<'a> {
             | Self::SupportedAddressTypes(value)
             | Self::SupportedExtensions(value)
             | Self::Unknown { value, .. } => buf.put_bytes(value),
-            Self::CookiePreservative(milliseconds) => buf.put_u32(*milliseconds),
+            Self::CookiePreservative(number) | Self::ZeroChecksumAcceptable(number) => buf.put_u32(*number),
             Self::OutgoingResetRequest { request, response, last_tsn, streams } => {
                 buf.put_u32(request.0);
                 buf.put_u32(response.0);
@@ -309,6 +324,7 @@ impl<'a> Parameter<'a> {
             Self::ReconfigResponse { .. } => type_of::RECONFIG_RESPONSE,
             Self::AddOutgoingStreams { .. } => type_of::ADD_OUTGOING_STREAMS,
             Self::AddIncomingStreams { .. } => type_of::ADD_INCOMING_STREAMS,
+            Self::ZeroChecksumAcceptable(_) => type_of::ZERO_CHECKSUM_ACCEPTABLE,
             Self::SupportedExtensions(_) => type_of::SUPPORTED_EXTENSIONS,
             Self::ForwardTsnSupported => type_of::FORWARD_TSN_SUPPORTED,
             Self::Unknown { kind, .. } => *kind,
@@ -386,7 +402,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_decodes_encodes_and_decodes_alike(
-            kind in prop_oneof![0u16..20, Just(0x8008), Just(0xc000), any::<u16>()],
+            kind in prop_oneof![0u16..20, Just(0x8001), Just(0x8008), Just(0xc000), any::<u16>()],
             value in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
             let mut bytes = Vec::new();

@@ -39,6 +39,15 @@ impl<'b> Writer<'b> {
         self.buf.put_bytes(chunks);
     }
 
+    /// Leaves the checksum zero, where the peer takes that; true if there is a packet.
+    pub(crate) fn finish_without_checksum(self) -> bool {
+        let is_empty = self.is_empty();
+        if is_empty {
+            self.buf.truncate(self.start);
+        }
+        !is_empty
+    }
+
     /// Writes the checksum; true if there is a packet. Without chunks the header is taken back.
     pub(crate) fn finish(self) -> bool {
         if self.is_empty() {

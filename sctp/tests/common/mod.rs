@@ -94,6 +94,8 @@ impl App {
             | Event::OutgoingReset(_)
             | Event::ResetRefused(_)
             | Event::IncomingReset(_)
+            | Event::Delivered(_)
+            | Event::Abandoned(_)
             | Event::Restarted => None,
         })
     }

@@ -146,7 +146,7 @@ impl Negotiation {
         match &section.purpose {
             Purpose::Channels => {
                 media.push(Attribute::SctpPort(self.sctp_port));
-                media.push(Attribute::MaxMessageSize(self.max_message as u64));
+                media.push(Attribute::MaxMessageSize(announced(self.max_message)));
             }
             Purpose::Media(content) => content.write(&self.cname, media),
             Purpose::Refused => {}
@@ -184,4 +184,9 @@ fn default_address(candidates: &[ice::Candidate]) -> SocketAddr {
         .min_by_key(|candidate| candidate.priority)
         .and_then(|candidate| candidate.address.ip())
         .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9))
+}
+
+/// The `max-message-size` to announce: 0 is no limit (RFC 8841, section 6.1).
+const fn announced(max_message: usize) -> u64 {
+    if max_message == usize::MAX { 0 } else { max_message as u64 }
 }

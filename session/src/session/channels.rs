@@ -42,6 +42,39 @@ impl Session {
         self.channels.read(now, id)
     }
 
+    /// Queues a message and tells by event, under the number of this receipt, whether it was delivered.
+    pub fn send_with_receipt(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        message: Message,
+        receipt: u64,
+    ) -> Result<(), datachannel::SendError> {
+        self.channels.send_with_receipt(now, id, message, receipt)
+    }
+
+    /// Queues a part of a message; see [`Channels::send_part`].
+    pub fn send_part(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        part: Message,
+        is_last: bool,
+        receipt: Option<u64>,
+    ) -> Result<(), datachannel::SendError> {
+        self.channels.send_part(now, id, part, is_last, receipt)
+    }
+
+    /// Gives up the message that is being sent in parts; see [`Channels::cancel_parts`].
+    pub fn cancel_parts(&mut self, now: Instant, id: ChannelId) {
+        self.channels.cancel_parts(now, id);
+    }
+
+    /// The next part of a message, be the rest there or not; see [`Channels::read_part`].
+    pub fn read_part(&mut self, now: Instant, id: ChannelId) -> Option<datachannel::Part> {
+        self.channels.read_part(now, id)
+    }
+
     /// Closes a channel once all that was sent on it is delivered.
     pub fn close_channel(&mut self, now: Instant, id: ChannelId) {
         self.channels.close(now, id);

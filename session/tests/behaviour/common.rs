@@ -67,6 +67,8 @@ impl Host {
                     datachannel::Event::Connected
                     | datachannel::Event::Writable(_)
                     | datachannel::Event::BufferedAmountLow(_)
+                    | datachannel::Event::Delivered(_)
+                    | datachannel::Event::Abandoned(_)
                     | datachannel::Event::Closing(_)
                     | datachannel::Event::Error(..)
                     | datachannel::Event::Disconnected(_) => {}

@@ -136,7 +136,8 @@ impl Peer {
 
     fn channel_event(&mut self, now: Instant, event: datachannel::Event) {
         use datachannel::Event::{
-            BufferedAmountLow, Closed, Closing, Connected, Disconnected, Error, Incoming, Opened, Readable, Writable,
+            Abandoned, BufferedAmountLow, Closed, Closing, Connected, Delivered, Disconnected, Error, Incoming, Opened,
+            Readable, Writable,
         };
         match event {
             Opened(id) | Incoming(id) => {
@@ -151,7 +152,8 @@ impl Peer {
                 }
             }
             Closed(id) => self.closed.push(self.labels[&id].clone()),
-            Connected | Writable(_) | BufferedAmountLow(_) | Closing(_) | Error(..) | Disconnected(_) => {}
+            Connected | Writable(_) | BufferedAmountLow(_) | Delivered(_) | Abandoned(_) | Closing(_) | Error(..)
+            | Disconnected(_) => {}
         }
     }
 }
