@@ -38,7 +38,7 @@ impl Association {
 
     /// Whether the windows would let a packet with data go now.
     pub fn has_data_to_send(&self) -> bool {
-        matches!(self.phase, Phase::Open(..)) && self.outbound.wants_to_send()
+        matches!(self.phase, Phase::Open(..)) && self.outbound.has_data_to_send()
     }
 
     fn transmit_reply(&mut self, buf: &mut Vec<u8>) -> bool {

@@ -267,6 +267,11 @@ impl Outbound {
         self.may_send(now)
     }
 
+    /// Whether the windows let a packet with data go, whatever the pace.
+    pub(crate) fn has_data_to_send(&self) -> bool {
+        self.has_window() && (self.ring.has_lost() || self.may_send_new())
+    }
+
     /// Whether the congestion window lets more be in flight.
     fn has_window(&self) -> bool {
         let flight = self.ring.flight_wire();
