@@ -103,7 +103,8 @@ fn a_session_of_data_alone_has_no_engine_and_stays_as_small_as_it_was() {
     assert!(info.bytes_current < 2 * DATA_SESSION, "{} bytes are kept by two sessions", info.bytes_current);
     // All of media that is part of a session itself: a pointer, its configuration, a seed.
     let size = size_of::<Session>();
-    assert!(size <= 8 << 10, "a session is {size} bytes");
+    println!("a session is {size} bytes");
+    assert!(size <= 7 << 10, "a session is {size} bytes");
 }
 
 #[test]
