@@ -13,7 +13,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use session::sdp::Direction;
 use session::{
-    ConnectionState, Door, Encoding, Frame, MediaKind, OfferOptions, Session, TransceiverId, TransceiverOptions,
+    ConnectionState, Door, Encoding, Frame, MediaKind, OfferOptions, Packet, Session, TransceiverId, TransceiverOptions,
 };
 use sessions::{World, address};
 
@@ -91,6 +91,17 @@ enum Step {
     Read {
         side: bool,
     },
+    /// Sends what was received in packets back, under other numbers or the same.
+    Forward {
+        side: bool,
+        number: u8,
+        keeps: bool,
+        step: i8,
+    },
+    Keys {
+        side: bool,
+        keys: String,
+    },
     Door {
         side: bool,
         number: u8,
@@ -111,8 +122,8 @@ enum Step {
 
 const LAYERS: [&str; 3] = ["q", "h", "f"];
 /// Datagrams that may leave because one came, or by one command, while no time passes: what the pacer lets go at once,
-/// answers and sound.
-const BURST: u64 = 400;
+/// answers, and sound, of which as many packets may be forwarded as wait at most.
+const BURST: u64 = 1_200;
 /// Bytes per second that both together may send over a run, whatever comes: the most that the pacer is ever set to, and
 /// as much again for sound, padding and reports.
 const RATE: u64 = 2 * 30_000_000 / 8;
@@ -255,6 +266,13 @@ impl Play {
                 }
             }
             Step::Read { side } => self.read(usize::from(side)),
+            Step::Forward { side, number, keeps, step } => self.forward(usize::from(side), number, keeps, step),
+            Step::Keys { side, keys } => {
+                if let Some(id) = self.transceiver(usize::from(side), 0) {
+                    let session = &mut self.world.sessions[usize::from(side)];
+                    let _ = session.insert_dtmf(now, id, &keys, Duration::from_millis(100), Duration::from_millis(70));
+                }
+            }
             Step::Door { side, number, is_packets } => {
                 let door = if is_packets { Door::Packets } else { Door::Frames };
                 if let Some(id) = self.transceiver(usize::from(side), number) {
@@ -368,6 +386,18 @@ impl Play {
             assert!(frames < 5000, "frames without end");
             let packets = std::iter::from_fn(|| session.read_packet(now, id)).take(1000).count();
             assert!(packets <= 512, "more packets than wait at most");
+        }
+    }
+
+    fn forward(&mut self, side: usize, number: u8, keeps: bool, step: i8) {
+        let now = self.world.now;
+        let Some(id) = self.transceiver(side, number) else { return };
+        let session = &mut self.world.sessions[side];
+        for received in std::iter::from_fn(|| session.read_packet(now, id)).take(600).collect::<Vec<_>>() {
+            let mut packet = Packet::from(received);
+            packet.sequence = packet.sequence.filter(|_| keeps).map(|one| one.wrapping_mul(step as u16 | 1));
+            packet.timestamp = packet.timestamp.wrapping_mul(step as u32 | 1);
+            let _ = session.send_packet(now, id, &packet);
         }
     }
 

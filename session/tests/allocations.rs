@@ -1,6 +1,8 @@
 //! What media costs: nothing at all for those who do not use it, and no allocation per packet for those who do. The
 //! allocator of this program counts, per thread.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "what does not work ends the test, and says where")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ fn address(side: usize) -> SocketAddr {
 
 impl World {
     fn new() -> Self {
-        let now = Instant::now();
+        let now = sim::start();
         let session = |side: usize| {
             let mut config = Config::new(Identity::generate().unwrap());
             config.media.start_bitrate = 20_000_000;
@@ -101,7 +103,8 @@ fn a_session_of_data_alone_has_no_engine_and_stays_as_small_as_it_was() {
     assert!(info.bytes_current < 2 * DATA_SESSION, "{} bytes are kept by two sessions", info.bytes_current);
     // All of media that is part of a session itself: a pointer, its configuration, a seed.
     let size = size_of::<Session>();
-    assert!(size <= 8 << 10, "a session is {size} bytes");
+    println!("a session is {size} bytes");
+    assert!(size <= 7 << 10, "a session is {size} bytes");
 }
 
 #[test]
@@ -160,19 +163,23 @@ fn play(world: &mut World, id: TransceiverId, frames: &[Frame], every: Duration)
 /// Allocations that a whole frame may take from one end to the other, however many packets it has: the sender's copy,
 /// which all packets share, and the bytes that the application gets.
 const PER_FRAME: u64 = 6;
-/// What is left for ten seconds of reports, checks of the path, and measuring.
-const OTHERS: u64 = 100;
+/// What is left for ten seconds of reports, checks of the path, and dividing the estimate several times a second.
+const OTHERS: u64 = 700;
 
 #[test]
 fn a_packet_sent_and_received_allocates_nothing() {
     let every = Duration::from_millis(33);
+    let mut counts = Vec::new();
     for (length, packets) in [(3_000, 3), (30_000, 28)] {
         let (info, sent, frames) = stream(MediaKind::Video, Codec::vp8(), length, every);
         println!("{frames} frames, {sent} datagrams, {info:?}");
         assert!(sent > packets * frames as u64);
         let limit = PER_FRAME * frames as u64 + OTHERS;
         assert!(info.count_total <= limit, "{} allocations for {sent} packets, of {limit}", info.count_total);
+        counts.push(info.count_total);
     }
+    // Ten times the packets in as many frames.
+    assert!(counts[1] <= counts[0] + 50, "{counts:?} allocations");
     let (info, sent, frames) = stream(MediaKind::Audio, Codec::opus(), 100, Duration::from_millis(20));
     println!("{frames} frames, {sent} datagrams, {info:?}");
     let limit = PER_FRAME * frames as u64 + OTHERS;

@@ -200,7 +200,7 @@ pub(crate) fn is_media(event: &Event) -> bool {
 
 /// Every tenth frame is a key frame, as far as the first byte of VP8 says.
 pub(crate) fn frame(number: u32, length: usize) -> Frame {
-    let is_key_frame = number % 10 == 0;
+    let is_key_frame = number.is_multiple_of(10);
     let mut data = vec![number as u8; length];
     data[0] = u8::from(!is_key_frame);
     Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, rid: None }

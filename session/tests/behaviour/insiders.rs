@@ -21,7 +21,15 @@ fn reported(heard: &Heard) -> (HashSet<u32>, usize) {
             Packet::SenderReport(report) => sources.extend(report.blocks.iter().map(|block| block.ssrc)),
             Packet::ReceiverReport(report) => sources.extend(report.blocks.iter().map(|block| block.ssrc)),
             Packet::PictureLoss(_) | Packet::FullIntraRequest(_) => requests += 1,
-            _ => {}
+            Packet::SourceDescription(_)
+            | Packet::Goodbye(_)
+            | Packet::Application(_)
+            | Packet::ExtendedReport(_)
+            | Packet::Nack(_)
+            | Packet::Remb(_)
+            | Packet::TransportFeedback(_)
+            | Packet::CongestionFeedback(_)
+            | Packet::Unknown(_) => {}
         }
     }
     (sources, requests)
@@ -300,4 +308,23 @@ fn a_layer_that_changes_its_source_with_each_packet_brings_no_storm_of_requests(
         insider.world.network.run_for(Duration::from_millis(20));
     }
     assert!(insider.arrived() >= before + 20, "{}", insider.arrived() - before);
+}
+
+#[test]
+fn sources_that_come_and_go_by_the_hundred_leave_room_for_the_next() {
+    let mut insider = Insider::new(11, 5_000_000);
+    let video = insider.video.clone();
+    let limit = MediaConfig::default().max_sources;
+    for source in 0..200_u32 {
+        let before = insider.arrived();
+        for number in 0..10 {
+            insider.rtp(&video.packet(video.payload_type, 10_000 + source, number, &KEY_FRAME));
+            insider.world.network.run_for(Duration::from_millis(30));
+        }
+        assert!(insider.arrived() >= before + 9, "source {source}: {} frames", insider.arrived() - before);
+        insider.hear();
+        insider.world.network.run_for(Duration::from_millis(1_100));
+        let (sources, _) = reported(&insider.hear());
+        assert!(sources.len() <= 2 * limit + 1, "{} sources are reported on", sources.len());
+    }
 }
