@@ -8,6 +8,10 @@
 //!   fragmentation and bundling (6), selective acknowledgement (6.2), retransmission (6.3), window probes (6.1),
 //!   congestion control (7), failure detection and heartbeats (8), shutdown and abort (9), error causes (3.3.10),
 //!   unknown chunks and parameters by their high bits (3.2).
+//! - RFC 8985: losses found by time, with a window for reordering that adapts, and tail-loss probes; duplicates that the
+//!   peer reports take back what was no loss. RFC 7053: acknowledgements asked for at once.
+//! - Congestion control by choice: CUBIC (RFC 9438), NewReno (RFC 9260) or BBR, with HyStart++ (RFC 9406), an initial
+//!   window of ten packets (RFC 6928), and pacing.
 //! - RFC 3758: partial reliability by number of retransmissions and by lifetime.
 //! - RFC 6525: resets of outgoing streams, ours and the peer's.
 //! - RFC 8260: interleaving of messages (I-DATA, I-FORWARD-TSN) where both sides want it, and all schedulers.
@@ -21,7 +25,8 @@
 //! - Path MTU discovery (RFC 8899): later.
 //! - Resetting TSNs and adding streams (RFC 6525): denied. All 65,535 streams exist from the start and cost nothing.
 //! - Max.Burst (RFC 9260, section 6.1, D): here one acknowledgement may answer many packets, and a limit per
-//!   acknowledgement would starve the path. A window that has been idle decays instead (7.2.1).
+//!   acknowledgement would starve the path. Packets are paced instead, and a window that has been idle decays (7.2.1).
+//! - ECN: its bits do not pass through DTLS. ECNE and CWR are let pass.
 //!
 //! # Use
 //!
