@@ -59,8 +59,12 @@ class End {
     }
     accept(answer) { return this.connection.setRemoteDescription({ type: "answer", sdp: answer }); }
     async send(message) {
-        if (this.channel.bufferedAmount > HIGH) {
-            await new Promise((resolve) => { this.channel.onbufferedamountlow = resolve; });
+        // The binding does not tell reliably that the amount is low again; a timer looks too.
+        while (this.channel.bufferedAmount > HIGH) {
+            await new Promise((resolve) => {
+                this.channel.onbufferedamountlow = resolve;
+                setTimeout(resolve, 2);
+            });
         }
         this.channel.send(message);
     }
