@@ -1,0 +1,164 @@
+//! What the programs of the contest share, one of which each stack has: the lines they exchange with the runner, and
+//! the workloads, which are the same code for all.
+//!
+//! A program is started twice, as `offer TASK` and as `answer TASK`, or once as `pairs TASK`; `TASK` is a [`Task`] in
+//! JSON. Each line on its standard output and input is a [`Line`] in JSON. The last is its [`Report`].
+
+mod usage;
+mod workload;
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+pub use usage::Usage;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    /// One side sends as much as it can for a while, and waits until the other has it all.
+    Bulk {
+        /// The size of each message, in bytes.
+        message: usize,
+        /// For how long to send.
+        seconds: f64,
+    },
+    /// Messages go back and forth, one at a time.
+    RoundTrips {
+        /// The size of each message, in bytes.
+        message: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// Connections are made one after the other.
+    Open {
+        /// How many.
+        count: usize,
+    },
+    /// Both ends of many connections are made in one process, and then left idle.
+    Pairs {
+        /// How many.
+        count: usize,
+        /// How many of them are being made at a time.
+        at_a_time: usize,
+    },
+}
+
+/// A workload, and what the connection is to be like.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// What is to be done.
+    pub workload: Workload,
+    /// How the connection is made.
+    pub settings: Settings,
+}
+
+/// What a connection is to be like.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Messages may overtake each other.
+    pub unordered: bool,
+    /// A choice that only some stacks have, such as a congestion controller, by number.
+    pub variant: u8,
+}
+
+/// One line between a program and the runner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// A description with all candidates.
+    Offer(String),
+    /// A description with all candidates.
+    Answer(String),
+    /// What was measured; the last line.
+    Report(Report),
+}
+
+/// What one end measured. What the workload has nothing to do with is absent.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// How long the workload took.
+    pub seconds: f64,
+    /// Messages that arrived at the other side.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Processor time of this process for it, in seconds.
+    pub cpu: f64,
+    /// The most memory this process had, in bytes.
+    pub peak_memory: u64,
+    /// Round trips, in microseconds, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub round_trips: Vec<f64>,
+    /// How long each connection took to open, in milliseconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opens: Vec<f64>,
+    /// Memory for each end of an idle connection, in bytes.
+    pub idle_memory: u64,
+}
+
+/// One end of a connection that has one data channel.
+#[allow(async_fn_in_trait, reason = "programs run one at a time, and need no bounds")]
+pub trait Stack: Sized {
+    /// The offering end, and its description with candidates of 127.0.0.1.
+    async fn offer(settings: &Settings) -> Result<(Self, String)>;
+    /// The answering end, and its description.
+    async fn answer(settings: &Settings, offer: String) -> Result<(Self, String)>;
+    /// The offering end hears the answer.
+    async fn accept(&mut self, answer: String) -> Result<()>;
+    /// Waits until the channel is open.
+    async fn opened(&mut self) -> Result<()>;
+    /// Sends a message, waiting while too much waits to be sent: however much of a buffer serves this stack best.
+    async fn send(&mut self, message: Bytes) -> Result<()>;
+    /// The next message.
+    async fn recv(&mut self) -> Result<Bytes>;
+    /// Waits a moment, so that what was sent last leaves.
+    async fn finish(self) {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+}
+
+/// The whole of a program.
+pub fn run<S: Stack>() -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_here::<S>())
+}
+
+/// The same on a runtime that is there already.
+pub async fn run_here<S: Stack>() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().context("the first argument is `offer`, `answer` or `pairs`")?;
+    let task = arguments.next().context("the second argument is a task in JSON")?;
+    let task: Task = serde_json::from_str(&task)?;
+    let report = match role.as_str() {
+        "offer" => workload::offer::<S>(&task).await?,
+        "answer" => workload::answer::<S>(&task).await?,
+        "pairs" => workload::pairs::<S>(&task).await?,
+        _ => bail!("{role} is no role"),
+    };
+    tell(&Line::Report(report))?;
+    // The other end may not be done yet. Whoever started this program closes its input when both are.
+    while hear().is_ok() {}
+    // Stacks with threads of their own are not waited for.
+    std::process::exit(0)
+}
+
+/// Prints a line for the other side.
+pub fn tell(line: &Line) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(line)?)?;
+    Ok(out.flush()?)
+}
+
+/// The other side's line.
+pub fn hear() -> Result<Line> {
+    let mut text = String::new();
+    if std::io::stdin().lock().read_line(&mut text)? == 0 {
+        bail!("the other side is gone");
+    }
+    Ok(serde_json::from_str(&text)?)
+}
