@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
+use session::datachannel::sctp::Congestion;
 use session::dtls::{Identity, KeyLog};
 
 use crate::driver::interfaces::Interface;
@@ -62,7 +63,10 @@ pub struct Config {
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
     /// each message. What is beyond stays in SCTP, and the peer is told to wait.
     pub receive_buffer: usize,
-    /// SCTP's receive window for all channels together, in bytes (RFC 9260, section 6.2); `None`: its default.
+    /// How data channels share the path with others, and what they make of losses: CUBIC, NewReno or BBR.
+    pub congestion: Congestion,
+    /// SCTP's largest receive window for all channels together, in bytes (RFC 9260, section 6.2); `None`: its default.
+    /// It begins smaller, and grows with what the path carries and the application reads.
     pub receive_window: Option<u32>,
     /// How many data channels may exist at once, those of the peer included.
     pub max_channels: usize,
@@ -106,6 +110,7 @@ impl Default for Config {
             max_message_size: 256 << 10,
             send_buffer: 4 << 20,
             receive_buffer: 1 << 20,
+            congestion: Congestion::default(),
             receive_window: None,
             max_channels: 1024,
             bundle_policy: session::BundlePolicy::default(),
@@ -141,6 +146,7 @@ impl fmt::Debug for Config {
             .field("max_message_size", &self.max_message_size)
             .field("send_buffer", &self.send_buffer)
             .field("receive_buffer", &self.receive_buffer)
+            .field("congestion", &self.congestion)
             .field("max_channels", &self.max_channels)
             .field("close_timeout", &self.close_timeout)
             .finish_non_exhaustive()
@@ -232,6 +238,7 @@ impl Config {
         // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.
         config.channels.sctp.send_buffer =
             self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
+        config.channels.sctp.congestion = self.congestion;
         if let Some(window) = self.receive_window {
             config.channels.sctp.receive_window = window;
         }

@@ -288,7 +288,8 @@ impl Outbound {
         if !self.has_window() {
             return false;
         }
-        if self.unpaced == Some(now) {
+        // The answer holds for a whole burst, and asking the controller for each packet would cost.
+        if self.unpaced == Some(now) || self.pacer.has_credit(now) {
             return true;
         }
         let rate = self.congestion.pacing_rate(self.rto.smoothed());

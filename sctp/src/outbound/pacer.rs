@@ -56,6 +56,11 @@ impl Pacer {
         Allowed::Yes
     }
 
+    /// Whether there is credit left of what was found at this instant.
+    pub(super) fn has_credit(&self, now: Instant) -> bool {
+        self.credit > 0.0 && self.release.is_none() && self.refilled == Some(now)
+    }
+
     fn refill(&mut self, now: Instant, rate: f64, burst: f64, idle: usize) {
         let idle = burst.max(idle as f64);
         let Some(before) = self.refilled.replace(now) else {
