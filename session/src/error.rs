@@ -40,7 +40,7 @@ pub enum Error {
         kind: SdpKind,
     },
     /// The text is no candidate.
-    #[error("`{candidate}` is not a valid candidate: {problem}")]
+    #[error("{} is not a valid candidate: {problem}", quoted(candidate))]
     Candidate {
         /// The text.
         candidate: String,
@@ -71,4 +71,14 @@ pub enum Error {
         /// How many are allowed.
         limit: usize,
     },
+}
+
+/// How much of a text an error shows.
+const SHOWN: usize = 80;
+
+/// A text of the peer as an error shows it: a line that is not too long, with nothing that a terminal obeys.
+pub(crate) fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN).collect();
+    let rest = if shown.len() < text.len() { "…" } else { "" };
+    format!("`{}{rest}`", shown.escape_debug())
 }

@@ -2,6 +2,7 @@
 
 use sdp::{Description, Media, Setup};
 
+use crate::error::quoted;
 use crate::media::{LocalMedia, RemoteMedia, TransceiverId, Transceivers};
 use crate::transport::Security;
 use crate::{Error, IceCandidate, SdpKind, SessionDescription};
@@ -85,7 +86,10 @@ impl Remote {
             if let Some(mid) = &section.section.mid
                 && sections.iter().any(|earlier| earlier.section.mid.as_ref() == Some(mid))
             {
-                return Err(Error::Unacceptable { kind, problem: format!("two media sections have the mid `{mid}`") });
+                return Err(Error::Unacceptable {
+                    kind,
+                    problem: format!("two media sections have the mid {}", quoted(mid)),
+                });
             }
             sections.push(section);
         }
@@ -176,8 +180,11 @@ impl Remote {
         }
         for (index, (theirs, ours)) in self.sections.iter().zip(offered).enumerate() {
             if theirs.section.media != ours.media {
-                let problem =
-                    format!("media section {index} is `{}`, but `{}` was offered", theirs.section.media, ours.media);
+                let problem = format!(
+                    "media section {index} is {}, but `{}` was offered",
+                    quoted(&theirs.section.media),
+                    ours.media
+                );
                 return Err(self.unacceptable(problem));
             }
             if theirs.section.mid.is_some() && theirs.section.mid != ours.mid {
@@ -223,7 +230,7 @@ impl Remote {
     fn check_place(&self, candidate: &IceCandidate) -> Result<(), Error> {
         let (exists, section) = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
             (Some(mid), _) => {
-                (self.sections.iter().any(|section| section.section.mid.as_ref() == Some(mid)), format!("`{mid}`"))
+                (self.sections.iter().any(|section| section.section.mid.as_ref() == Some(mid)), quoted(mid))
             }
             (None, Some(index)) => (usize::from(index) < self.sections.len(), format!("with the index {index}")),
             (None, None) => return Ok(()),
@@ -416,7 +423,7 @@ fn read_fingerprints(
     for text in texts {
         match text.parse::<dtls::Fingerprint>() {
             Ok(fingerprint) => fingerprints.push(fingerprint),
-            Err(error) => problem = format!("its fingerprint `{text}` is of no use: {error}"),
+            Err(error) => problem = format!("its fingerprint {} is of no use: {error}", quoted(text)),
         }
     }
     if fingerprints.is_empty() { Err(Error::Unacceptable { kind, problem }) } else { Ok(fingerprints) }
@@ -429,5 +436,5 @@ fn read_candidates(media: &Media) -> Vec<ice::Candidate> {
 }
 
 fn name(mid: Option<&String>) -> String {
-    mid.map_or_else(|| "(none)".to_owned(), |mid| format!("`{mid}`"))
+    mid.map_or_else(|| "(none)".to_owned(), |mid| quoted(mid))
 }
