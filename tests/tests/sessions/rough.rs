@@ -80,8 +80,11 @@ fn connects_delivers_all_and_closes_quietly(seed: u64) {
             let place = unsent.iter().position(|other| *other == message);
             unsent.remove(place.unwrap_or_else(|| panic!("seed {seed}: a message was made up, or came twice")));
         }
-        assert_eq!(peer.states.last(), Some(&session::ConnectionState::Connected), "seed {seed}");
     }
+    // Where many are lost, two checks of consent in a row may be, which is told as a disconnection for a while.
+    world.expect("connection of both", Duration::from_secs(20), |peer| {
+        peer.states.last() == Some(&session::ConnectionState::Connected)
+    });
     // The last message is sent just before the end, and is not lost by it.
     let now = world.now();
     let id = world.peer(0).channel("ordered").expect("it is open");
