@@ -11,7 +11,7 @@ use rtp::receive::{self, Receiver};
 use rtp::rtcp::SenderInfo;
 
 use super::super::frame::{ReceivedFrame, ReceivedPacket};
-use super::super::{Codec, TransceiverId};
+use super::super::{Codec, MediaKind, TransceiverId};
 use super::redundancy::Heard;
 use super::{Door, Engine, MAX_TOLD, MediaConfig, Place, Section, Told};
 
@@ -47,6 +47,8 @@ struct Stream {
     codec: Arc<Codec>,
     /// The timestamp of the first frame, in ticks that never wrap.
     first: Option<u64>,
+    /// That of the frame that was read last.
+    last: Option<u64>,
 }
 
 impl Inbound {
@@ -113,7 +115,7 @@ impl Inbound {
             if let Some(rtt) = self.rtt {
                 receiver.set_rtt(rtt);
             }
-            self.stream = Some(Stream { receiver, payload_type, codec: codec.clone(), first: None });
+            self.stream = Some(Stream { receiver, payload_type, codec: codec.clone(), first: None, last: None });
         }
         self.stream.as_mut()
     }
@@ -124,7 +126,12 @@ impl Inbound {
 
     pub(super) fn read(&mut self, now: Instant) -> Option<ReceivedFrame> {
         let stream = self.stream.as_mut()?;
-        let frame = stream.receiver.read(now)?;
+        let mut frame = stream.receiver.read(now)?;
+        // A frame may have come in two packets, where a redundant one was sent under another's number.
+        while stream.codec.kind == MediaKind::Audio && stream.last == Some(frame.extended_timestamp) {
+            frame = stream.receiver.read(now)?;
+        }
+        stream.last = Some(frame.extended_timestamp);
         let first = *stream.first.get_or_insert(frame.extended_timestamp);
         if frame.is_keyframe {
             self.frame_size = stream.codec.frame_size(&frame.data).or(self.frame_size);
