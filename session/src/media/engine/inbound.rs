@@ -186,8 +186,8 @@ fn ticks(count: u64, clock_rate: u32) -> Duration {
 fn receiver_config(codec: &Codec, config: &MediaConfig) -> Option<receive::Config> {
     let mut receiver = receive::Config::new(codec.format()?, codec.clock_rate);
     receiver.max_wait = match codec.kind {
-        crate::MediaKind::Audio => config.max_audio_wait,
-        crate::MediaKind::Video => config.max_video_wait,
+        MediaKind::Audio => config.max_audio_wait,
+        MediaKind::Video => config.max_video_wait,
     };
     receiver.max_packets = config.max_buffered_packets;
     Some(receiver)
