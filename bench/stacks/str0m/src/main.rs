@@ -41,7 +41,7 @@ impl Str0m {
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
         let mut config = RtcConfig::new();
-        if settings.variant > 0 {
+        if settings.is_far {
             config = config.set_sctp_max_buffered_amount(16 << 20);
         }
         let mut rtc = config.build(Instant::now());
@@ -164,6 +164,8 @@ impl Stack for Str0m {
                 return self.hear();
             }
             self.wait()?;
+            // Whoever waits for this may have a deadline.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -173,6 +175,7 @@ impl Stack for Str0m {
                 return Ok(message);
             }
             self.wait()?;
+            tokio::task::yield_now().await;
         }
     }
 
