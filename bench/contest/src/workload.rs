@@ -157,7 +157,10 @@ pub(crate) async fn answer<S: Stack>(task: &Task) -> Result<Report> {
             receive_until(&mut stack, after(Instant::now(), warm_up)).await?;
             let begun = (Instant::now(), Usage::now()?);
             let (messages, bytes) = receive_until(&mut stack, after(begun.0, seconds)).await?;
-            finish(Report { messages, bytes, ..Report::default() }, begun)
+            let report = finish(Report { messages, bytes, ..Report::default() }, begun);
+            // The other end still sends, and is not to see this one close.
+            std::mem::forget(stack);
+            report
         }
         Workload::RoundTrips { .. } => {
             let mut stack = open_answering::<S>(&task.settings).await?;

@@ -172,7 +172,9 @@ impl Process {
         // Whoever writes much there must not block.
         let errors = std::thread::spawn(move || {
             let lines = BufReader::new(errors).lines().map_while(Result::ok);
-            lines.filter(|line| !line.trim().is_empty()).last().unwrap_or_default()
+            // A backtrace may follow the error.
+            let is_better = |line: &String| !line.trim().is_empty() && !line.starts_with(' ');
+            lines.filter(is_better).reduce(|best, line| if best.starts_with("Error") { best } else { line })
         });
         let say = say.clone();
         std::thread::spawn(move || {
@@ -186,7 +188,7 @@ impl Process {
                 }
             }
             if !has_reported {
-                let last = errors.join().unwrap_or_default();
+                let last = errors.join().ok().flatten().unwrap_or_default();
                 let end = if place == 0 { "offering" } else { "answering" };
                 // Nobody may be listening any more.
                 let _ = say.send((place, Err(anyhow!("the {end} program ended without a report: {last}"))));
