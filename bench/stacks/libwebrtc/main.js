@@ -121,6 +121,7 @@ const answering = async () => {
     await end.opened;
     return end;
 };
+const peak = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
 const resident = () => Number(fs.readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
 const pair = async (settings) => {
     const [one, offer] = await End.offer(settings);
@@ -210,7 +211,7 @@ const roles = {
 
 const [role, task] = process.argv.slice(2);
 roles[role](JSON.parse(task)).then(async (report) => {
-    tell({ report: { ...report, peak_memory: process.resourceUsage().maxRSS * 1024 } });
+    tell({ report: { ...report, peak_memory: peak() } });
     for (;;) if ((await lines.next()).done) break;
     process.exit(0);
 }).catch((error) => { console.error(error); process.exit(1); });
