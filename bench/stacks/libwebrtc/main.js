@@ -58,9 +58,10 @@ class End {
         return [end, await end.described(await end.connection.createAnswer())];
     }
     accept(answer) { return this.connection.setRemoteDescription({ type: "answer", sdp: answer }); }
-    async send(message) {
+    async send(message, end = Infinity) {
         // The binding does not tell reliably that the amount is low again; a timer looks too.
         while (this.channel.bufferedAmount > HIGH) {
+            if (now() >= end) return;
             await new Promise((resolve) => {
                 this.channel.onbufferedamountlow = resolve;
                 setTimeout(resolve, 2);
@@ -75,7 +76,7 @@ class End {
     async sendUntil(payload, end) {
         // Whoever sends all the time hears nothing in between.
         for (let i = 1; now() < end; i++) {
-            await this.send(payload);
+            await this.send(payload, end);
             if (i % 64 === 0) await new Promise(setImmediate);
         }
     }
