@@ -54,6 +54,10 @@ impl Watch {
             } else if let Chunk::IData(data) = chunk {
                 (data.tsn, data.payload.len())
             } else {
+                if let Chunk::ForwardTsn(_) | Chunk::IForwardTsn(_) = chunk {
+                    // What is given up is outstanding no more.
+                    self.since = 0;
+                }
                 if let Chunk::Init(init) | Chunk::InitAck(init) = chunk {
                     self.next.get_or_insert(init.initial_tsn);
                 }
