@@ -346,7 +346,8 @@ impl Endpoint for Peer {
         let is_sent = self.association.poll_transmit(now, buf);
         if is_sent {
             self.packets += 1;
-            self.watch.sent(&buf[before..], &self.config);
+            let abandoned = self.association.stats().messages_abandoned;
+            self.watch.sent(&buf[before..], &self.config, abandoned);
         }
         self.hear();
         is_sent

@@ -13,6 +13,7 @@ pub(crate) struct Watch {
     next: Option<Tsn>,
     /// The highest that the peer has acknowledged.
     cumulative: Option<Tsn>,
+    abandoned: u64,
     /// Packets that came.
     pub(crate) heard: u64,
     /// Payload bytes and chunks, each counted once, sent and received.
@@ -45,7 +46,12 @@ impl Watch {
         }
     }
 
-    pub(crate) fn sent(&mut self, datagram: &[u8], config: &Config) {
+    /// `abandoned` is how many messages were given up so far.
+    pub(crate) fn sent(&mut self, datagram: &[u8], config: &Config, abandoned: u64) {
+        if self.abandoned != abandoned {
+            // What is given up is outstanding no more (RFC 3758, section 3.5).
+            (self.abandoned, self.since) = (abandoned, 0);
+        }
         let packet = Packet::decode(datagram).expect("a packet of ours");
         for chunk in packet.chunks() {
             let chunk = chunk.expect("a chunk of ours");
@@ -54,10 +60,6 @@ impl Watch {
             } else if let Chunk::IData(data) = chunk {
                 (data.tsn, data.payload.len())
             } else {
-                if let Chunk::ForwardTsn(_) | Chunk::IForwardTsn(_) = chunk {
-                    // What is given up is outstanding no more.
-                    self.since = 0;
-                }
                 if let Chunk::Init(init) | Chunk::InitAck(init) = chunk {
                     self.next.get_or_insert(init.initial_tsn);
                 }
