@@ -79,6 +79,8 @@ pub(crate) struct Outbound {
     held: usize,
     /// A message of this size was refused; the next room for it is worth an event.
     refused: Option<usize>,
+    /// A part of an open message was, too.
+    refused_part: bool,
     /// The window in the last SACK.
     a_rwnd: usize,
     /// The most that DATA chunks can take in one packet.
@@ -115,6 +117,7 @@ impl Outbound {
             buffer: config.send_buffer,
             held: 0,
             refused: None,
+            refused_part: false,
             a_rwnd: 0,
             packet,
             partial_reliability: false,
@@ -187,14 +190,22 @@ impl Outbound {
         self.queue.has_queued(stream)
     }
 
-    /// Whether a message of this size is taken now. One that is larger than the whole buffer is taken when the
-    /// buffer is empty: its bytes exist already, and refusing it for ever would help nobody.
-    pub(crate) fn has_room(&mut self, length: usize) -> bool {
-        let room = length <= self.capacity() || self.used() == 0;
+    /// Whether a message of this size is taken now, or a part that `continues` an open one. One that is larger than the
+    /// whole buffer is taken when the buffer is empty: its bytes exist already, and refusing it for ever would help
+    /// nobody.
+    pub(crate) fn has_room(&mut self, length: usize, continues: bool) -> bool {
+        let room = length <= self.capacity() || self.used() == 0 || (continues && self.waits_for_part());
         if !room {
             self.refused = Some(self.refused.map_or(length, |before| before.min(length)));
+            self.refused_part |= continues;
         }
         room
+    }
+
+    /// Whether nothing leaves the buffer before an open message goes on: it keeps back what may be its last packet, and
+    /// others may wait behind it.
+    fn waits_for_part(&self) -> bool {
+        self.ring.is_empty() && !self.queue.is_ready()
     }
 
     /// Whether a message was refused for lack of room since there last was some.
@@ -243,9 +254,11 @@ impl Outbound {
 
     fn tell_writable(&mut self) {
         if let Some(length) = self.refused
-            && (length.max(self.buffer / 4) <= self.capacity() || self.used() == 0)
+            && (length.max(self.buffer / 4) <= self.capacity()
+                || self.used() == 0
+                || (self.refused_part && self.waits_for_part()))
         {
-            self.refused = None;
+            (self.refused, self.refused_part) = (None, false);
             self.events.push_back(Event::Writable);
         }
     }

@@ -8,3 +8,5 @@ mod common;
 mod congestion;
 mod fairness;
 mod recovery;
+mod sacks;
+mod silence;
