@@ -135,7 +135,7 @@ impl Channels {
     fn finish_if_reset(&mut self, now: Instant, id: ChannelId) {
         let both =
             |channel: &crate::channel::Channel| channel.outgoing == Reset::Done && channel.incoming == Reset::Done;
-        if self.channels.get(&id).is_some_and(both) {
+        if self.channels.get(&id).is_some_and(|channel| both(channel)) {
             self.finish(now, id);
         }
     }
