@@ -326,7 +326,8 @@ impl PeerConnection {
     }
 
     /// Closes the connection: what was accepted is delivered, the peer is told, sockets are released. Closing begins
-    /// at once, whether or not the result is awaited.
+    /// at once, whether or not the result is awaited. `Ok` says that the peer's SCTP has acknowledged every message that
+    /// was accepted on any channel and not given up as its reliability asks for.
     ///
     /// # Errors
     ///
@@ -337,10 +338,7 @@ impl PeerConnection {
         async move {
             this.closed().await;
             let ended = this.shared().ended.value();
-            match ended {
-                Some(Ended { unsent, .. }) if unsent > 0 => Err(Error::Undelivered { unsent }),
-                Some(_) | None => Ok(()),
-            }
+            ended.map_or(Ok(()), |ended| ended.lost.into_result())
         }
     }
 

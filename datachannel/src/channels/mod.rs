@@ -160,6 +160,7 @@ impl Channels {
             | Event::Delivered(_)
             | Event::Abandoned(_)
             | Event::Error(..)
+            | Event::Undelivered(..)
             | Event::Disconnected(_) => {}
         }
         Some(event)

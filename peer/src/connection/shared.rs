@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::registry::Registry;
-use crate::channel::{Channel, ChannelOptions, Limits};
+use crate::channel::{Channel, ChannelOptions, Limits, Lost};
 use crate::config::Config;
 use crate::description::{
     DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SctpTransportState, SignalingState,
@@ -56,8 +56,8 @@ struct Arrivals {
 pub(crate) struct Ended {
     /// Why, if it was not asked to.
     pub(crate) reason: Option<Arc<str>>,
-    /// Bytes that were accepted and could not be delivered.
-    pub(crate) unsent: usize,
+    /// What was accepted and could not be delivered.
+    pub(crate) lost: Lost,
 }
 
 /// The current states, which can be watched.

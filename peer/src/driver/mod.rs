@@ -29,7 +29,7 @@ use self::gather::Gathering;
 use self::mdns::Mdns;
 use self::media::Tracks;
 use self::sockets::Sockets;
-use crate::channel::{Channel, DataChannel};
+use crate::channel::{Channel, DataChannel, Lost};
 use crate::connection::{Command, Ended, Handle, Shared};
 use crate::description::{CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, SessionDescription};
 use crate::error::Error;
@@ -69,8 +69,8 @@ pub(crate) struct Driver {
     reason: Option<Arc<str>>,
     /// What channels are told of that, unless the peer has closed in good order.
     failure: Option<Error>,
-    /// Bytes of channels that closed before they could be delivered.
-    unsent: usize,
+    /// What channels that closed could not deliver.
+    lost: Lost,
     has_finished: bool,
 }
 
@@ -121,7 +121,7 @@ impl Driver {
             life: Life::Open,
             reason: None,
             failure: None,
-            unsent: 0,
+            lost: Lost::default(),
             has_finished: false,
             shared,
         })
@@ -163,6 +163,7 @@ impl Driver {
         self.flush_outboxes(now);
         self.advance_close(now);
         self.handle_events(now);
+        self.channels.end_receipts();
         self.transmit(now);
         if std::mem::take(&mut self.has_advanced) {
             // What it took to get here is no longer needed, and most connections are idle most of the time.
@@ -199,7 +200,7 @@ impl Driver {
             tracing::debug!("closing");
             self.life = Life::Flushing { deadline: now + self.shared.config.close_timeout };
             // Of channels that closed earlier others have been told.
-            self.unsent = 0;
+            self.lost = Lost::default();
             for channel in self.shared.channels() {
                 channel.set_closing();
                 self.attend(now, &channel);
@@ -386,8 +387,8 @@ impl Driver {
         self.handle_events(now);
         self.close_channels(now);
         self.end_tracks();
-        let ended = Ended { reason: self.reason.take(), unsent: self.unsent };
-        tracing::debug!(reason = ended.reason.as_deref(), unsent = ended.unsent, "ended");
+        let ended = Ended { reason: self.reason.take(), lost: self.lost };
+        tracing::debug!(reason = ended.reason.as_deref(), lost = ?ended.lost, "ended");
         self.shared.states.signaling.set(session::SignalingState::Closed);
         self.shared.states.ice.set(session::ice::ConnectionState::Closed);
         let dtls = self.shared.states.dtls.value();
