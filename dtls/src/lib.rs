@@ -115,3 +115,10 @@ pub use rustls;
 pub use rustls::KeyLog;
 pub use srtp::SrtpProfile;
 pub use stats::Stats;
+
+/// Seeds the source of keys. That happens by itself with the first key, once in each process; it takes tens of
+/// milliseconds of one processor, which this lets a program spend when it likes.
+pub fn warm_up() {
+    // A failure shows, with its reason, when a key is made.
+    let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
+}

@@ -20,7 +20,7 @@ pub use phase::State;
 use crate::config::{Config, sane_packet};
 use crate::event::{Closed, Event};
 use crate::message::{Message, SendError, SendOptions};
-use crate::outbound::Outbound;
+use crate::outbound::{ByStream, Outbound, Unacknowledged};
 use crate::packet::{Cause, Causes, Chunk, Header, code};
 use crate::serial::Tsn;
 use crate::stats::Stats;
@@ -70,6 +70,8 @@ pub struct Association {
     /// See [`hold_data`](Self::hold_data).
     is_held: bool,
     events: VecDeque<Event>,
+    /// What the end of the association, or its restart, has cost.
+    lost: ByStream,
     stats: Stats,
     /// Room for the lists of a SACK, kept to save allocations.
     scratch: (Vec<u8>, Vec<u8>),
@@ -106,6 +108,7 @@ impl Association {
             is_path_lost: false,
             is_held: false,
             events: VecDeque::new(),
+            lost: ByStream::new(),
             stats: Stats::default(),
             scratch: (Vec::new(), Vec::new()),
             config,
@@ -166,6 +169,27 @@ impl Association {
     /// Bytes that `send` takes now, at least; the charge for a message is subtracted already.
     pub fn send_capacity(&self) -> usize {
         self.outbound.capacity()
+    }
+
+    /// What was accepted for a stream and the peer has not acknowledged, also after the end. Messages count whose payload
+    /// protocol identifier `counts` says so. This looks at everything that is in flight: it is for an end, not for a
+    /// packet.
+    pub fn unacknowledged(&self, stream: u16, counts: impl Fn(u32) -> bool) -> Unacknowledged {
+        let live = self.outbound.unacknowledged();
+        let of_stream = |all: &ByStream| {
+            let those = all.range((stream, 0)..=(stream, u32::MAX)).filter(|((_, ppid), _)| counts(*ppid));
+            those.fold(Unacknowledged::default(), |sum, (_, each)| Unacknowledged {
+                messages: sum.messages.saturating_add(each.messages),
+                bytes: sum.bytes.saturating_add(each.bytes),
+            })
+        };
+        let (live, lost) = (of_stream(&live), of_stream(&self.lost));
+        Unacknowledged { messages: live.messages + lost.messages, bytes: live.bytes + lost.bytes }
+    }
+
+    /// Whoever asked [`unacknowledged`](Self::unacknowledged) after a restart knows what that cost.
+    pub fn forget_lost(&mut self) {
+        self.lost.clear();
     }
 
     /// Payload bytes of a stream that wait to be sent for the first time.
@@ -280,6 +304,7 @@ impl Association {
         self.timers.stop_all();
         self.control.clear();
         (self.cookie_ack_due, self.shutdown_due) = (false, false);
+        self.lost = self.outbound.unacknowledged();
         self.outbound = Outbound::new(&self.config, self.initial_tsn);
         self.resets = Resets::new(self.initial_tsn);
         self.events.push_back(Event::Closed(why));

@@ -160,6 +160,7 @@ impl Association {
         }
         self.local_tag = cookie.local_tag;
         let waits_for_room = self.outbound.waits_for_room();
+        self.lost = self.outbound.unacknowledged();
         self.outbound = Outbound::new(&self.config, cookie.local_initial_tsn);
         self.outbound.partial_reliability = cookie.forward_tsn;
         self.outbound.set_interleaving(cookie.interleaving);

@@ -14,6 +14,10 @@ mod ring;
 mod rto;
 mod runs;
 mod turns;
+mod unacknowledged;
+
+pub(crate) use unacknowledged::ByStream;
+pub use unacknowledged::Unacknowledged;
 
 use crate::config::Congestion;
 use crate::event::Event;

@@ -84,6 +84,12 @@ impl Queue {
         self.streams.get(&stream).map_or(0, |stream| stream.buffered)
     }
 
+    /// The messages that are here, in whole or in part: stream, payload protocol identifier, bytes.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (u16, u32, usize)> {
+        let messages = self.streams.iter().flat_map(|(id, stream)| stream.queue.iter().map(|message| (*id, message)));
+        messages.map(|(id, message)| (id, message.ppid, message.left))
+    }
+
     pub(crate) fn has_queued(&self, stream: u16) -> bool {
         self.streams.get(&stream).is_some_and(|stream| !stream.queue.is_empty())
     }

@@ -122,6 +122,11 @@ impl Ring {
         self.chunks.is_empty()
     }
 
+    /// Chunks that the peer has not acknowledged for good and nobody has given up.
+    pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Outstanding> {
+        self.chunks.iter().filter(|chunk| chunk.fate != Fate::Abandoned)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.chunks.len() >= MAX_OUTSTANDING
     }

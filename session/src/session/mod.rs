@@ -232,6 +232,16 @@ impl Session {
             .or_else(|| self.last_events.pop_front())
     }
 
+    /// Gives back the memory that making the connection took and keeping it does not need. Worth calling after events
+    /// that tell of a new state; it costs little when there is nothing to give back.
+    pub fn shrink_to_fit(&mut self) {
+        self.events.shrink_to_fit();
+        self.last_events.shrink_to_fit();
+        self.early_candidates.shrink_to_fit();
+        self.negotiation.shrink_to_fit();
+        self.transport.ice.shrink_to_fit();
+    }
+
     /// How far the exchange of descriptions is.
     pub const fn signaling_state(&self) -> SignalingState {
         self.negotiation.state()
