@@ -46,6 +46,9 @@ pub struct Config {
     /// The largest packet to send, in bytes with the SCTP header; at least 128 are used. Default 1160: what fits a
     /// DTLS record in a datagram of 1200 bytes.
     pub max_packet: usize,
+    /// How far packets may grow beyond `max_packet`, in the same bytes, where probes say that the path carries more
+    /// (RFC 8899). Default 0: no probes, `max_packet` is the limit.
+    pub max_probed_packet: usize,
     /// The largest message accepted from the peer, in bytes; a larger one aborts the association. Default 256 KiB.
     /// `usize::MAX` is no limit, which makes sense together with [`partial_delivery`](Self::partial_delivery).
     pub max_message: usize,
@@ -111,6 +114,7 @@ impl Default for Config {
             local_port: 5000,
             remote_port: 5000,
             max_packet: 1160,
+            max_probed_packet: 0,
             max_message: 256 << 10,
             send_buffer: 4 << 20,
             first_receive_window: 4 << 20,
@@ -144,6 +148,7 @@ impl Config {
     /// The settings with impossible ones put right.
     pub(crate) fn sane(mut self) -> Self {
         self.max_packet = sane_packet(self.max_packet);
+        self.max_probed_packet = sane_packet(self.max_probed_packet);
         self.outbound_streams = self.outbound_streams.max(1);
         self.inbound_streams = self.inbound_streams.max(1);
         self.max_gaps = self.max_gaps.max(1);

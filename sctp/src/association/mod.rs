@@ -7,6 +7,7 @@ mod heartbeat;
 mod messages;
 mod opening;
 mod path;
+mod path_mtu;
 mod phase;
 mod receive;
 mod reset;
@@ -26,6 +27,7 @@ use crate::serial::Tsn;
 use crate::stats::Stats;
 use cookie::CookieJar;
 use messages::Piece;
+use path_mtu::PathMtu;
 use phase::{Phase, Stage};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -54,6 +56,7 @@ pub struct Association {
     resets: Resets,
     timers: Timers,
     heartbeat: heartbeat::Heartbeat,
+    path_mtu: PathMtu,
     /// Whole packets that belong to no association, or not to this state of it.
     replies: VecDeque<Reply>,
     /// Encoded chunks for the next packet.
@@ -99,6 +102,7 @@ impl Association {
             resets: Resets::new(initial_tsn),
             timers: Timers::default(),
             heartbeat: heartbeat::Heartbeat::default(),
+            path_mtu: PathMtu::new(config.max_packet, config.max_probed_packet),
             replies: VecDeque::new(),
             control: VecDeque::new(),
             cookie_ack_due: false,
@@ -160,6 +164,7 @@ impl Association {
                     Timer::Sack => self.on_sack_timeout(),
                     Timer::Heartbeat => self.on_heartbeat_timeout(now),
                     Timer::Reconfig => self.on_reconfig_timeout(now),
+                    Timer::PathMtu => self.on_path_mtu_timeout(now),
                 }
             }
         }
@@ -211,11 +216,14 @@ impl Association {
         }
     }
 
-    /// The path carries SCTP packets of this many bytes from now on; see [`Config::max_packet`]. Chunks that were cut
-    /// for larger ones go alone, oversized, when they have to be sent again.
+    /// Every path carries SCTP packets of this many bytes from now on; see [`Config::max_packet`]. Chunks that were cut
+    /// for larger ones go alone, oversized, when they have to be sent again. What the search for larger ones found
+    /// counts no more.
     pub fn set_max_packet(&mut self, max_packet: usize) {
         self.config.max_packet = sane_packet(max_packet);
         self.outbound.set_max_packet(self.config.max_packet);
+        self.path_mtu = PathMtu::new(self.config.max_packet, self.config.max_probed_packet);
+        self.timers.stop(Timer::PathMtu);
     }
 
     /// What another layer measured as the round-trip time of this path, to be told before [`connect`](Self::connect);
@@ -239,6 +247,7 @@ impl Association {
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats.clone();
         self.outbound.fill_stats(&mut stats);
+        stats.packet_size = self.path_mtu.packet(self.outbound.paced_packet());
         stats.receive_buffer_used = self.phase.peer().map_or(0, |peer| peer.inbound.used());
         stats
     }

@@ -37,6 +37,9 @@ use rto::Rto;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// Larger packets than leave in this time would keep others waiting, media and acknowledgements among them.
+const PACKET_TIME: Duration = Duration::from_millis(2);
+
 /// What to do with the retransmission timer T3-rtx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {
@@ -89,6 +92,8 @@ pub(crate) struct Outbound {
     a_rwnd: usize,
     /// The most that DATA chunks can take in one packet.
     packet: usize,
+    /// See [`paced_packet`](Self::paced_packet).
+    paced_packet: usize,
     /// The peer understands FORWARD TSN.
     pub(crate) partial_reliability: bool,
     /// A chunk may be sent into a closed window (section 6.1, rule A).
@@ -124,6 +129,7 @@ impl Outbound {
             refused_part: false,
             a_rwnd: 0,
             packet,
+            paced_packet: 0,
             partial_reliability: false,
             probe: false,
             heard: false,
@@ -138,6 +144,21 @@ impl Outbound {
         self.congestion.set_packet(self.packet);
         self.window = self.congestion.window();
         self.queue.set_full(self.packet.saturating_sub(overhead(self.interleaving)));
+    }
+
+    /// The largest packet that leaves within [`PACKET_TIME`] at the current pace.
+    pub(crate) const fn paced_packet(&self) -> usize {
+        self.paced_packet
+    }
+
+    /// The path carries packets of this size now. Fragments stay as they are, and it has more of them in each.
+    pub(crate) fn set_packet(&mut self, size: usize) {
+        let packet = data_room(size);
+        if packet != self.packet {
+            self.packet = packet;
+            self.congestion.set_packet(packet);
+            self.window = self.congestion.window();
+        }
     }
 
     pub(crate) const fn set_peer_window(&mut self, a_rwnd: u32) {

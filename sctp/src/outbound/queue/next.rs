@@ -93,6 +93,7 @@ impl Queue {
         let (_, message) = self.front()?;
         let left = message.left;
         let split = message.open || message.begun.is_some() || left > self.full;
+        let room = room.min(self.full);
         if left <= room && !message.open {
             return Some(left.min(message.payload.len()));
         }
