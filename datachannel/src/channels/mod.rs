@@ -212,6 +212,12 @@ impl Channels {
         self.association.set_max_packet(bytes);
     }
 
+    /// A datagram of this many bytes, all headers but UDP's and IP's included, exceeded the interface's MTU; see
+    /// [`sctp::Association::datagram_too_large`].
+    pub fn datagram_too_large(&mut self, bytes: usize) {
+        self.association.datagram_too_large(bytes);
+    }
+
     /// What another layer measured as the round-trip time of the path, so that a lost packet of the handshake costs a few
     /// of those instead of a second.
     pub fn set_rtt(&mut self, rtt: Duration) {

@@ -27,6 +27,15 @@ const BURST: usize = 4;
 /// A joined send must fit one IP packet, headers included.
 const MAX_SEND: usize = 65_000;
 
+/// The system's number for a datagram that exceeds the interface's MTU, which `io::ErrorKind` has no name for.
+const EMSGSIZE: i32 = if cfg!(windows) {
+    10_040
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    90
+} else {
+    40
+};
+
 thread_local! {
     /// Where datagrams are received. It belongs to the thread, not to the connection: thousands of idle connections
     /// need none, and the busy ones share what is warm in the cache.
@@ -39,6 +48,8 @@ pub(crate) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
     counters: SocketCounters,
+    /// The size of a datagram that exceeds the interface's MTU, until somebody asks for it.
+    too_large: Option<usize>,
 }
 
 impl Socket {
@@ -56,7 +67,7 @@ impl Socket {
         let io = UdpSocket::from_std(socket.into())?;
         let local = io.local_addr()?;
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
-        Ok(Self { local, io, state, counters: SocketCounters::default() })
+        Ok(Self { local, io, state, counters: SocketCounters::default(), too_large: None })
     }
 
     pub(crate) const fn local(&self) -> SocketAddr {
@@ -127,6 +138,9 @@ impl Socket {
                 Err(_) if self.state.max_gso_segments().saturating_mul(segment) < now.len() => continue,
                 Err(error) => {
                     tracing::debug!(local = %self.local, remote = %destination, %error, "sending failed");
+                    if error.raw_os_error() == Some(EMSGSIZE) {
+                        self.too_large = Some(segment.min(now.len()));
+                    }
                     self.counters.send_errors = self.counters.send_errors.wrapping_add(count);
                 }
             }
@@ -202,6 +216,11 @@ impl Sockets {
             Some(socket) => socket.send(datagrams, route.remote, segment),
             None => true,
         }
+    }
+
+    /// The size of a datagram that the interface would not take, told once.
+    pub(crate) fn take_too_large(&mut self, local: SocketAddr) -> Option<usize> {
+        self.list.iter_mut().find(|socket| socket.local == local)?.too_large.take()
     }
 
     /// Counts datagrams that were given up because their socket had no room for too long.
@@ -336,6 +355,7 @@ mod tests {
         assert!(here.send(b"lost", nowhere, 4));
         assert!(here.send(&vec![0; 70_000], Route { local, remote }, 70_000));
         assert_eq!(here.stats()[0].counters.send_errors, 2);
+        assert_eq!((here.take_too_large(local), here.take_too_large(local)), (Some(70_000), None));
         assert!(here.send(b"found", Route { local, remote }, 5));
         assert_eq!(receive(&mut there, 1).await, [b"found"]);
     }

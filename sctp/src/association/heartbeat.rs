@@ -81,7 +81,7 @@ impl Association {
             | Parameter::ForwardTsnSupported
             | Parameter::Unknown { .. } => None,
         });
-        if answered.is_some_and(|nonce| self.on_probe_ack(now, nonce)) {
+        if answered.is_some_and(|nonce| self.on_probe_ack(nonce)) {
             return;
         }
         match self.heartbeat.pending {

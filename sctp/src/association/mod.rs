@@ -164,7 +164,7 @@ impl Association {
                     Timer::Sack => self.on_sack_timeout(),
                     Timer::Heartbeat => self.on_heartbeat_timeout(now),
                     Timer::Reconfig => self.on_reconfig_timeout(now),
-                    Timer::PathMtu => self.on_path_mtu_timeout(now),
+                    Timer::PathMtu => self.on_path_mtu_timeout(),
                 }
             }
         }
@@ -226,6 +226,11 @@ impl Association {
         self.timers.stop(Timer::PathMtu);
     }
 
+    /// How large packets are now at most, in bytes; a larger one is a probe of the path.
+    pub fn packet_size(&self) -> usize {
+        self.path_mtu.packet(self.outbound.paced_packet())
+    }
+
     /// What another layer measured as the round-trip time of this path, to be told before [`connect`](Self::connect);
     /// see [`set_path`](Self::set_path) for later.
     /// It times the handshake, so that a lost packet costs a few round trips, not seconds.
@@ -247,7 +252,7 @@ impl Association {
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats.clone();
         self.outbound.fill_stats(&mut stats);
-        stats.packet_size = self.path_mtu.packet(self.outbound.paced_packet());
+        stats.packet_size = self.packet_size();
         stats.receive_buffer_used = self.phase.peer().map_or(0, |peer| peer.inbound.used());
         stats
     }

@@ -134,7 +134,7 @@ impl Association {
             self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
         }
         self.schedule_heartbeat(now);
-        self.search_path_mtu(now);
+        self.search_path_mtu();
         self.events.push_back(Event::Connected);
         self.refuse_impossible_streams();
         if let Some(peer) = self.phase.peer() {
@@ -173,7 +173,7 @@ impl Association {
         (self.errors, self.shutdown_due, self.cookie_ack_due) = (0, false, true);
         self.phase = Phase::Open(Stage::Established, peer);
         self.schedule_heartbeat(now);
-        self.search_path_mtu(now);
+        self.search_path_mtu();
         self.events.push_back(Event::Restarted);
         // Nobody who waits for room waits for ever.
         self.events.extend(waits_for_room.then_some(Event::Writable));

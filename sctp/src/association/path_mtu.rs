@@ -108,7 +108,7 @@ impl PathMtu {
 
 impl Association {
     /// Begins to search, on a path of which nothing is known yet.
-    pub(super) fn search_path_mtu(&mut self, now: Instant) {
+    pub(super) fn search_path_mtu(&mut self) {
         let (before, packet) = (self.path_mtu.size.max(self.path_mtu.before), self.config.max_packet);
         self.path_mtu = PathMtu { before, ..PathMtu::new(packet, self.config.max_probed_packet) };
         self.outbound.set_packet(packet);
@@ -188,7 +188,7 @@ impl Association {
         stats.unwrap_or(self.outbound.timeout()).min(self.outbound.timeout())
     }
 
-    pub(super) fn on_path_mtu_timeout(&mut self, now: Instant) {
+    pub(super) fn on_path_mtu_timeout(&mut self) {
         if !self.probes_path() {
             // The search begins anew when the path is found.
             return;
@@ -204,13 +204,13 @@ impl Association {
                 probe.is_due = true;
                 if probe.lost >= MAX_PROBES {
                     let size = probe.size;
-                    self.give_up_size(now, size);
+                    self.give_up_size(size);
                 }
             }
         }
     }
 
-    fn give_up_size(&mut self, now: Instant, size: usize) {
+    fn give_up_size(&mut self, size: usize) {
         let before = self.path_mtu.size;
         self.path_mtu.fell_short(size);
         if self.path_mtu.size < before {
@@ -221,7 +221,7 @@ impl Association {
     }
 
     /// Whether the answer is that to the probe.
-    pub(super) fn on_probe_ack(&mut self, now: Instant, nonce: u64) -> bool {
+    pub(super) fn on_probe_ack(&mut self, nonce: u64) -> bool {
         let Some(probe) = self.path_mtu.probe.filter(|probe| probe.nonce == nonce) else { return false };
         let path = &mut self.path_mtu;
         (path.probe, path.is_in_doubt) = (None, false);
@@ -238,13 +238,13 @@ impl Association {
 
     /// A datagram of this many bytes, whatever is around the packet included, did not leave the machine: it is larger
     /// than the interface's MTU. Spares the search the time it takes to find that out.
-    pub fn datagram_too_large(&mut self, now: Instant, bytes: usize) {
+    pub fn datagram_too_large(&mut self, bytes: usize) {
         let is_it = |size: usize| (size..size + AROUND).contains(&bytes);
         let probed = self.path_mtu.probe.map(|probe| probe.size).filter(|size| is_it(*size));
         let size = probed.or(Some(self.path_mtu.size).filter(|size| *size > self.path_mtu.base && is_it(*size)));
         if let (Some(size), Phase::Open(..)) = (size, &self.phase) {
             self.timers.stop(Timer::PathMtu);
-            self.give_up_size(now, size);
+            self.give_up_size(size);
         }
     }
 }

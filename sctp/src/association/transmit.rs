@@ -76,7 +76,7 @@ impl Association {
         // A SACK that is not due yet rides along with data (section 6.1).
         let sack = peer.sack_due || (wants_to_send && peer.unacknowledged > 0);
         let header = self.header(tag);
-        let mut writer = Writer::new(buf, header, self.path_mtu.packet(self.outbound.paced_packet()));
+        let mut writer = Writer::new(buf, header, self.packet_size());
         if std::mem::take(&mut self.cookie_ack_due) {
             writer.chunk(&Chunk::CookieAck);
         }

@@ -177,10 +177,9 @@ fn what_the_machine_refuses_to_send_is_not_asked_for_again() {
     let mut told = 0;
     for _ in 0..1_000 {
         pair.run_for(MS);
-        let now = pair.now();
         let seen = sizes.all();
         for size in seen[told..].iter().filter(|size| **size > 1_440) {
-            pair.a.association.datagram_too_large(now, size + 37);
+            pair.a.association.datagram_too_large(size + 37);
         }
         told = seen.len();
     }
