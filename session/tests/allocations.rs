@@ -37,7 +37,7 @@ impl World {
             session.end_of_hosts(now);
             session
         };
-        Self { now, sessions: [session(0), session(1)], buf: Vec::with_capacity(4096), frames: 0, bytes: 0 }
+        Self { now, sessions: [session(0), session(1)], buf: Vec::with_capacity(1 << 16), frames: 0, bytes: 0 }
     }
 
     fn connect(&mut self) {
