@@ -110,7 +110,9 @@ impl DataChannel {
         self.channel.ready_state()
     }
 
-    /// How many bytes were accepted for sending and are not yet acknowledged by the peer.
+    /// How many bytes were accepted for sending and have not been sent for the first time: what is in flight does not
+    /// count, and nor does what the protocols add, as in W3C's `bufferedAmount`. Once the channel has closed, what
+    /// could not be delivered.
     pub fn buffered_amount(&self) -> usize {
         self.channel.buffered()
     }

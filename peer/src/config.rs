@@ -58,7 +58,8 @@ pub struct Config {
     pub max_message_size: usize,
     /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. A message must
     /// fit as a whole, unless it is sent in parts ([`DataChannel::begin`](crate::DataChannel::begin)): a larger one is refused with [`crate::Error::MessageTooLarge`], which tells this limit and
-    /// the peer's, even if the peer would accept it.
+    /// the peer's, even if the peer would accept it. What is in flight on all channels together takes up to eight times
+    /// as much memory on long and fast paths, and 32 MiB at most.
     pub send_buffer: usize,
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
     /// each message. What is beyond stays in SCTP, and the peer is told to wait.
@@ -243,6 +244,9 @@ impl Config {
         // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.
         config.channels.sctp.send_buffer =
             self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
+        // What is in flight on a long path comes on top of what waits; who asks for small buffers gets small ones.
+        config.channels.sctp.max_send_buffer =
+            config.channels.sctp.max_send_buffer.min(self.send_buffer.saturating_mul(8));
         config.channels.sctp.congestion = self.congestion;
         if let Some(window) = self.receive_window {
             config.channels.sctp.receive_window = window;

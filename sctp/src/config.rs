@@ -52,8 +52,14 @@ pub struct Config {
     /// The largest message accepted from the peer, in bytes; a larger one aborts the association. Default 256 KiB.
     /// `usize::MAX` is no limit, which makes sense together with [`partial_delivery`](Self::partial_delivery).
     pub max_message: usize,
-    /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included. Default 4 MiB.
+    /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included; on a long and
+    /// fast path it grows, see [`max_send_buffer`](Self::max_send_buffer). Default 4 MiB.
     pub send_buffer: usize,
+    /// What the send buffer grows to at most, in bytes: to two congestion windows, as one in flight should not leave it
+    /// empty, but for no more than a gigabyte per second over the least round trip measured, so that it does not grow
+    /// where acknowledgements come at once. No more than [`send_buffer`](Self::send_buffer) is no growth. Default
+    /// 32 MiB, which is enough for a gigabit per second and 200 ms if the peer's window is too.
+    pub max_send_buffer: usize,
     /// The window advertised at first; it grows to four times what is read in a round trip, and to
     /// [`receive_window`](Self::receive_window) at most. Default 4 MiB.
     pub first_receive_window: u32,
@@ -117,6 +123,7 @@ impl Default for Config {
             max_probed_packet: 0,
             max_message: 256 << 10,
             send_buffer: 4 << 20,
+            max_send_buffer: 32 << 20,
             first_receive_window: 4 << 20,
             receive_window: 16 << 20,
             partial_delivery: false,

@@ -17,6 +17,7 @@ fn bounded(interleaving: bool) -> Config {
         partial_delivery: true,
         max_message: usize::MAX,
         send_buffer: BOUND,
+        max_send_buffer: BOUND,
         receive_window: BOUND as u32,
         ..Config::default()
     }
@@ -145,7 +146,12 @@ fn a_message_of_two_hundred_megabytes_passes_through_one_megabyte_at_each_end() 
 #[test]
 fn messages_in_parts_arrive_whole_on_any_rough_link() {
     for seed in seeds(60) {
-        let config = Config { send_buffer: 60_000, receive_window: 80_000, ..bounded(seed.is_multiple_of(2)) };
+        let config = Config {
+            send_buffer: 60_000,
+            max_send_buffer: 0,
+            receive_window: 80_000,
+            ..bounded(seed.is_multiple_of(2))
+        };
         let mut pair = streamers(seed, Link::rough(seed), &config);
         pair.a.options.unordered = seed % 3 == 0;
         let lengths = [1, 300_000, 20_000, 5, 100_000];
@@ -343,7 +349,7 @@ fn hand_over(pair: &mut Apps, stream: u16, count: usize, size: usize) {
 #[test]
 fn parts_larger_than_the_buffer_follow_each_other_though_something_is_kept_back() {
     for interleaving in [false, true] {
-        let config = Config { send_buffer: 5000, interleaving, ..Config::default() };
+        let config = Config { send_buffer: 5000, max_send_buffer: 0, interleaving, ..Config::default() };
         let mut pair = pair(1, Link::delay(SECOND / 100), config.clone(), config);
         hand_over(&mut pair, 1, 3, 8000);
         pair.expect("the message", MINUTE, |pair| pair.b.payloads(1).len() == 1);
@@ -353,7 +359,7 @@ fn parts_larger_than_the_buffer_follow_each_other_though_something_is_kept_back(
 
 #[test]
 fn a_full_buffer_behind_an_open_message_does_not_keep_its_parts_out() {
-    let config = Config { send_buffer: 20_000, ..Config::default() };
+    let config = Config { send_buffer: 20_000, max_send_buffer: 0, ..Config::default() };
     let mut pair = pair(1, Link::delay(SECOND / 100), config.clone(), config);
     hand_over_begin(&mut pair);
     // Without interleaving they wait until the message before them has come to its end.

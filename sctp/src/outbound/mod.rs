@@ -60,6 +60,9 @@ pub(crate) struct Filled {
     pub(crate) earliest: bool,
 }
 
+/// The fastest path that the send buffer grows for takes this long for a byte.
+const NANOS_PER_BYTE: u128 = 1;
+
 /// The whole sending side.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -80,8 +83,9 @@ pub(crate) struct Outbound {
     last_sent: Option<Instant>,
     recovery: Recovery,
     pub(crate) rto: Rto,
-    /// Bytes of the send buffer; see [`Config::send_buffer`](crate::Config::send_buffer).
+    /// Bytes of the send buffer, and what it grows to at most; see [`Config::send_buffer`](crate::Config::send_buffer).
     buffer: usize,
+    max_buffer: usize,
     /// What chunks in the ring are charged.
     held: usize,
     /// A message of this size was refused; the next room for it is worth an event.
@@ -124,6 +128,7 @@ impl Outbound {
             recovery: Recovery::new(),
             rto: Rto::new(config.rto_initial, config.rto_min, config.rto_max),
             buffer: config.send_buffer,
+            max_buffer: config.max_send_buffer,
             held: 0,
             refused: None,
             refused_part: false,
@@ -179,7 +184,14 @@ impl Outbound {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.buffer.saturating_sub(self.used()).saturating_sub(OVERHEAD)
+        self.grown_buffer().saturating_sub(self.used()).saturating_sub(OVERHEAD)
+    }
+
+    /// The size of the send buffer for the path as it is known.
+    fn grown_buffer(&self) -> usize {
+        let min_rtt = self.recovery.min_rtt().unwrap_or_default();
+        let fastest = usize::try_from(min_rtt.as_nanos() / NANOS_PER_BYTE).unwrap_or(usize::MAX);
+        self.window.min(fastest).saturating_mul(2).min(self.max_buffer).max(self.buffer)
     }
 
     pub(crate) fn buffered(&self, stream: u16) -> usize {

@@ -185,3 +185,52 @@ fn bottlenecks_are_used_whether_their_queue_is_a_product_or_a_tenth() {
         }
     }
 }
+
+/// The most that a buffer of this size holds: chunks are charged one by one when messages have been cut.
+fn cut(buffer: usize) -> usize {
+    buffer / 10 * 11
+}
+
+/// The share of a gigabit per second that is filled when this much time has passed, and the most that the sender held.
+fn filled(link: Link, config: Config, warm_up: Duration) -> (f64, usize) {
+    let mut pair = busy(5, Link { rate: Some(GIGABIT), ..link }, config);
+    let (mut bytes, mut most) = (0.0, 0);
+    let mut passed = Duration::ZERO;
+    while passed < warm_up + SECOND {
+        let carried = throughput(&mut pair, 10 * MS) * 0.01;
+        bytes += if passed < warm_up { 0.0 } else { carried };
+        most = most.max(pair.a.association.stats().send_buffer_used);
+        passed += 10 * MS;
+    }
+    (bytes / GIGABIT as f64, most)
+}
+
+#[test]
+fn the_send_buffer_grows_to_what_a_long_and_fast_path_holds() {
+    let link = Link { queue: 12_500_000, ..Link::delay(50 * MS) };
+    for congestion in [Congestion::Bbr, Congestion::Cubic] {
+        let config = Config { congestion, ..Config::default() };
+        let (share, most) = filled(link, config.clone(), 3 * SECOND);
+        println!("{congestion:?}: {:.1} % with {most} bytes", share * 100.0);
+        assert!(share > 0.8, "{congestion:?}: {share}");
+        assert!(most > 2 * config.send_buffer && most <= cut(config.max_send_buffer), "{congestion:?}: {most}");
+
+        let bounded = Config { max_send_buffer: 8 << 20, ..config.clone() };
+        let (share, most) = filled(link, bounded, 3 * SECOND);
+        assert!(share > 0.4 && share < 0.8 && most <= cut(8 << 20), "{congestion:?}: {share} with {most}");
+
+        let (share, most) = filled(link, Config { max_send_buffer: 0, ..config.clone() }, 3 * SECOND);
+        assert!(share < 0.4 && most <= cut(config.send_buffer), "{congestion:?}: {share} with {most}");
+    }
+}
+
+#[test]
+fn the_send_buffer_does_not_grow_on_a_short_path() {
+    for congestion in [Congestion::Bbr, Congestion::Cubic] {
+        let config = Config { congestion, ..Config::default() };
+        let (share, most) = filled(Link { queue: 12_500_000, ..Link::delay(MS / 10) }, config.clone(), SECOND);
+        println!("{congestion:?}: {:.1} % with {most} bytes", share * 100.0);
+        assert!(share > 0.8, "{congestion:?}: {share}");
+        assert!(most <= cut(config.send_buffer), "{congestion:?}: {most}");
+    }
+}

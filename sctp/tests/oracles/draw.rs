@@ -95,6 +95,7 @@ fn config(rng: &mut StdRng, partial_delivery: bool) -> Config {
         max_message: if partial_delivery { usize::MAX } else { 1 << 20 },
         partial_delivery,
         send_buffer: one(rng, &[5_000, 30_000, 200_000, 4 << 20]),
+        max_send_buffer: one(rng, &[0, 60_000, 1 << 20]),
         first_receive_window: one(rng, &[1_500, 20_000, 200_000]),
         receive_window: one(rng, &[1_500, 20_000, 200_000, 1 << 20]),
         interleaving: rng.random_bool(0.7),

@@ -311,7 +311,7 @@ impl Peer {
         let stats = self.association.stats();
         // What is cut into fragments after it was accepted is charged for each of them.
         let full = (self.config.max_packet - 60) / 2;
-        let accepted = self.config.send_buffer.max(self.largest + OVERHEAD);
+        let accepted = self.config.send_buffer.max(self.config.max_send_buffer).max(self.largest + OVERHEAD);
         let sending = accepted + OVERHEAD * (accepted / full + 2);
         assert!(stats.send_buffer_used <= sending, "{} of {sending} to be sent", stats.send_buffer_used);
         let whole = if self.config.partial_delivery { 0 } else { self.config.max_message };
