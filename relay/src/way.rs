@@ -20,6 +20,8 @@ pub struct Counters {
     pub lost: u64,
     /// Datagrams lost because the queue was full.
     pub overflowed: u64,
+    /// Bytes that waited before the narrowest place when a datagram came, added up over all of them.
+    pub waited_before: u64,
 }
 
 /// A datagram on its way.
@@ -112,6 +114,7 @@ impl Way {
             self.waiting_bytes -= size;
         }
         let Some(rate) = path.rate else { return Some(now) };
+        self.counters.waited_before += self.waiting_bytes as u64;
         // What nobody else is before does not wait, however small the queue.
         if self.waiting_bytes > 0 && self.waiting_bytes + size > path.queue {
             return None;

@@ -39,7 +39,7 @@ const SETUP: &str = "set -e
 ///
 /// When the test fails, takes longer than `deadline`, or no namespace can be made: a test that cannot run is a failure.
 pub fn isolated<F: Future<Output = ()>>(name: &str, deadline: Duration, test: impl FnOnce() -> F) {
-    if env::var_os(SCRATCH).is_some() {
+    if is_isolated() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let ended = runtime.block_on(async { tokio::time::timeout(deadline, test()).await });
@@ -49,13 +49,8 @@ pub fn isolated<F: Future<Output = ()>>(name: &str, deadline: Duration, test: im
     let name = name.split_once("::").map_or(name, |(_, rest)| rest);
     let scratch = Scratch::new();
     let executable = env::current_exe().expect("the test's own path");
-    let mut command = Command::new("unshare");
-    if !is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SETUP, "sh"]);
-    command.arg(executable).args(["--exact", name, "--nocapture", "--test-threads=1"]);
-    command.env(SCRATCH, &scratch.0);
+    let mut command = command(&executable, &scratch.0);
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     let output = command.output().expect("unshare (util-linux) and ip (iproute2) are installed");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -63,6 +58,24 @@ pub fn isolated<F: Future<Output = ()>>(name: &str, deadline: Duration, test: im
     // A name that fits no test would pass without running anything.
     assert!(stdout.contains("1 passed"), "{name} did not run in its namespace:\n{stdout}\n{stderr}");
     println!("{stdout}{stderr}");
+}
+
+/// What runs a program in a namespace of its own, where browsers write to the folder `scratch`. Arguments may follow.
+#[must_use]
+pub fn command(program: &Path, scratch: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SETUP, "sh"]);
+    command.arg(program).env(SCRATCH, scratch);
+    command
+}
+
+/// Whether this process runs in such a namespace.
+#[must_use]
+pub fn is_isolated() -> bool {
+    env::var_os(SCRATCH).is_some()
 }
 
 /// The folder for everything that browsers write; gone when the test ends.

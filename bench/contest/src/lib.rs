@@ -19,12 +19,16 @@ pub use usage::Usage;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Workload {
-    /// One side sends as much as it can for a while, and waits until the other has it all.
+    /// One side sends as much as it can for a while, and what reaches the other's program in this time counts.
     Bulk {
         /// The size of each message, in bytes.
         message: usize,
-        /// For how long to send.
+        /// What passes before anything counts.
+        warm_up: f64,
+        /// For how long it counts.
         seconds: f64,
+        /// How much longer the sender goes on, in seconds: the other end opened later, and its time is not over.
+        overlap: f64,
     },
     /// Messages go back and forth, one at a time.
     RoundTrips {
@@ -62,6 +66,8 @@ pub struct Task {
 pub struct Settings {
     /// Messages may overtake each other.
     pub unordered: bool,
+    /// There is a delay on the way: whoever has a larger buffer to choose for this chooses it.
+    pub is_far: bool,
     /// A choice that only some stacks have, such as a congestion controller, by number.
     pub variant: u8,
 }
@@ -100,6 +106,10 @@ pub struct Report {
     pub opens: Vec<f64>,
     /// Memory for each end of an idle connection, in bytes.
     pub idle_memory: u64,
+    /// How many bytes waited before the narrowest place of the path, on average; the runner knows.
+    pub queue: f64,
+    /// What a tool counted at both ends, such as system calls; the runner knows.
+    pub counted: f64,
 }
 
 /// One end of a connection that has one data channel.

@@ -18,7 +18,7 @@ impl Usage {
     pub fn now() -> Result<Self> {
         let usage = getrusage(UsageWho::RUSAGE_SELF)?;
         let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        Ok(Self { cpu: micros as f64 / 1e6, peak_memory: u64::try_from(usage.max_rss())? * 1024 })
+        Ok(Self { cpu: micros as f64 / 1e6, peak_memory: peak_memory()? })
     }
 }
 
@@ -27,4 +27,11 @@ pub fn resident_memory() -> Result<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = statm.split_whitespace().nth(1).unwrap_or("0").parse()?;
     Ok(pages * 4096)
+}
+
+/// The most that it had. What getrusage(2) says is at least what the program had that started this one.
+fn peak_memory() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    Ok(line.split_whitespace().next().unwrap_or("0").parse::<u64>()? * 1024)
 }

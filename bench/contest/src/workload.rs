@@ -29,6 +29,40 @@ fn count(message: &[u8]) -> Option<u64> {
     (*first == LAST).then(|| rest.try_into().ok().map(u64::from_be_bytes)).flatten()
 }
 
+fn after(start: Instant, seconds: f64) -> tokio::time::Instant {
+    (start + Duration::from_secs_f64(seconds)).into()
+}
+
+/// Sends until then, even where a message waits for longer.
+async fn send_until<S: Stack>(stack: &mut S, payload: &Bytes, end: tokio::time::Instant) -> Result<()> {
+    let mut over = std::pin::pin!(tokio::time::sleep_until(end));
+    while tokio::time::Instant::now() < end {
+        tokio::select! {
+            biased;
+            sent = stack.send(payload.clone()) => sent?,
+            () = &mut over => break,
+        }
+    }
+    Ok(())
+}
+
+/// How many messages and bytes come until then.
+async fn receive_until<S: Stack>(stack: &mut S, end: tokio::time::Instant) -> Result<(u64, u64)> {
+    let mut over = std::pin::pin!(tokio::time::sleep_until(end));
+    let (mut messages, mut bytes) = (0, 0);
+    while tokio::time::Instant::now() < end {
+        tokio::select! {
+            biased;
+            message = stack.recv() => {
+                messages += 1;
+                bytes += message?.len() as u64;
+            }
+            () = &mut over => break,
+        }
+    }
+    Ok((messages, bytes))
+}
+
 async fn open_offering<S: Stack>(settings: &Settings) -> Result<S> {
     let (mut stack, offer) = S::offer(settings).await?;
     tell(&Line::Offer(offer))?;
@@ -69,22 +103,14 @@ pub(crate) async fn offer<S: Stack>(task: &Task) -> Result<Report> {
             }
             finish(Report { opens, ..Report::default() }, begun)
         }
-        Workload::Bulk { message, seconds } => {
+        Workload::Bulk { message, warm_up, seconds, overlap } => {
             let mut stack = open_offering::<S>(&task.settings).await?;
-            let begun = (Instant::now(), Usage::now()?);
             let payload = data(message);
-            let mut messages = 0;
-            let until = begun.0 + Duration::from_secs_f64(seconds);
-            while Instant::now() < until {
-                stack.send(payload.clone()).await?;
-                messages += 1;
-            }
-            stack.send(last(messages)).await?;
-            // The answer says that everything is there.
-            stack.recv().await?;
-            let report = Report { messages, bytes: messages * message as u64, ..Report::default() };
-            let report = finish(report, begun);
-            stack.finish().await;
+            send_until(&mut stack, &payload, after(Instant::now(), warm_up)).await?;
+            let begun = (Instant::now(), Usage::now()?);
+            send_until(&mut stack, &payload, after(begun.0, seconds)).await?;
+            let report = finish(Report::default(), begun);
+            send_until(&mut stack, &payload, after(Instant::now(), overlap)).await?;
             report
         }
         Workload::RoundTrips { message, count } => {
@@ -126,23 +152,14 @@ pub(crate) async fn answer<S: Stack>(task: &Task) -> Result<Report> {
             }
             finish(Report::default(), begun)
         }
-        Workload::Bulk { .. } => {
+        Workload::Bulk { warm_up, seconds, .. } => {
             let mut stack = open_answering::<S>(&task.settings).await?;
+            receive_until(&mut stack, after(Instant::now(), warm_up)).await?;
             let begun = (Instant::now(), Usage::now()?);
-            let (mut messages, mut bytes, mut expected) = (0, 0, None);
-            while expected != Some(messages) {
-                let message = stack.recv().await?;
-                match count(&message) {
-                    Some(count) => expected = Some(count),
-                    None => {
-                        messages += 1;
-                        bytes += message.len() as u64;
-                    }
-                }
-            }
-            stack.send(last(messages)).await?;
+            let (messages, bytes) = receive_until(&mut stack, after(begun.0, seconds)).await?;
             let report = finish(Report { messages, bytes, ..Report::default() }, begun);
-            stack.finish().await;
+            // The other end still sends, and is not to see this one close.
+            std::mem::forget(stack);
             report
         }
         Workload::RoundTrips { .. } => {

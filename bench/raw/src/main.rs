@@ -1,10 +1,11 @@
 //! The limits of the machine: what sockets and ciphers do without a protocol.
 //!
 //! `raw receive MODE` prints its port, and then what it received; `raw send MODE PORT SECONDS` sends to it. The runner
-//! starts both, as it does with the stacks.
+//! starts both, as it does with the stacks. `raw tcp …` is the kernel's TCP through a relay.
 
 mod cipher;
 mod socket;
+mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -36,6 +37,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (report, seconds) = match words[..] {
+        ["tcp", ref rest @ ..] => (tcp::run(rest)?, 0.0),
         ["receive", mode] => (receive(parse(mode)?)?, 0.0),
         ["send", mode, port, seconds] => {
             let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));

@@ -1,12 +1,14 @@
 //! What the machine itself can do, measured in the same run.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use contest::{Line, Report};
+use relay::{Path, Relay};
 
+use crate::contestants::program;
 use crate::scenarios::Unit;
 use crate::{Cell, Outcome};
 
@@ -15,21 +17,33 @@ pub(crate) struct Limit {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,
     mode: &'static str,
+    /// With the relay between, on a path without delay or limit.
+    is_relayed: bool,
 }
 
 /// All of them.
-pub(crate) const ALL: [Limit; 4] = [
-    Limit { name: "UDP, a system call for each datagram of 1200 bytes", unit: Unit::Throughput, mode: "plain" },
-    Limit { name: "UDP with offload", unit: Unit::Throughput, mode: "offload" },
-    Limit { name: "copied, sealed, UDP with offload, opened, copied", unit: Unit::Throughput, mode: "pipeline" },
-    Limit { name: "UDP round trip of 64 bytes, blocking", unit: Unit::RoundTrip, mode: "trips" },
+pub(crate) const ALL: [Limit; 5] = [
+    limit("UDP, a system call for each datagram of 1200 bytes", Unit::Throughput, "plain", false),
+    limit("UDP with GSO and GRO", Unit::Throughput, "offload", false),
+    limit(PIPELINE, Unit::Throughput, "pipeline", false),
+    limit("UDP with GSO and GRO through the relay", Unit::Throughput, "offload", true),
+    limit(TRIPS, Unit::RoundTrip, "trips", false),
 ];
+
+/// The transfer without SCTP that ours is compared with.
+pub(crate) const PIPELINE: &str = "copied, sealed with AES-GCM, UDP with GSO and GRO, opened, copied";
+/// The round trip that ours is compared with.
+pub(crate) const TRIPS: &str = "UDP round trip of 64 bytes, blocking";
+
+const fn limit(name: &'static str, unit: Unit, mode: &'static str, is_relayed: bool) -> Limit {
+    Limit { name, unit, mode, is_relayed }
+}
 
 /// Measures a limit several times.
 pub(crate) fn measure(limit: &Limit, rounds: usize, seconds: f64) -> Cell {
     let mut runs = Vec::new();
     for _ in 0..rounds {
-        let outcome = match measure_once(limit.mode, seconds) {
+        let outcome = match measure_once(limit, seconds) {
             Ok((sender, receiver)) => Outcome::Measured(sender, receiver),
             Err(error) => Outcome::Failed(format!("{error:#}")),
         };
@@ -38,10 +52,14 @@ pub(crate) fn measure(limit: &Limit, rounds: usize, seconds: f64) -> Cell {
     Cell { contestant: limit.name.into(), runs }
 }
 
-fn measure_once(mode: &str, seconds: f64) -> Result<(Report, Report)> {
+fn measure_once(limit: &Limit, seconds: f64) -> Result<(Report, Report)> {
+    let mode = limit.mode;
     let mut receiver = Ended(start(&["receive", mode])?);
     let mut lines = BufReader::new(receiver.0.stdout.take().context("it has an output")?).lines();
     let Line::Answer(port) = hear(&mut lines)? else { bail!("a port was expected") };
+    let called = SocketAddr::from(([127, 0, 0, 1], port.parse()?));
+    let relay = if limit.is_relayed { Some(Relay::start(called, Path::default(), 1)?) } else { None };
+    let port = relay.as_ref().map_or(port, |relay| relay.address().port().to_string());
     let mut sender = Ended(start(&["send", mode, &port, &seconds.to_string()])?);
     let mut said = BufReader::new(sender.0.stdout.take().context("it has an output")?).lines();
     let (Line::Report(sent), Line::Report(received)) = (hear(&mut said)?, hear(&mut lines)?) else {
@@ -56,8 +74,7 @@ fn hear(lines: &mut impl Iterator<Item = std::io::Result<String>>) -> Result<Lin
 }
 
 fn start(arguments: &[&str]) -> Result<Child> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    Ok(Command::new(target.join("release/raw")).args(arguments).stdout(Stdio::piped()).spawn()?)
+    Ok(Command::new(program("raw")).args(arguments).stdout(Stdio::piped()).spawn()?)
 }
 
 struct Ended(Child);

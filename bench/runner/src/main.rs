@@ -1,16 +1,22 @@
 //! The contest: visavis and its rivals under the same workloads, in one run.
 //!
 //! `cargo run --release` in `bench/` builds every program, runs all scenarios in interleaved rounds, and writes
-//! `results/latest.{md,json,svg}`. What could not be built or run is reported in the tables.
+//! `results/latest.{md,json,svg}` and a section of the README. What could not be built or run is reported in the tables.
 
+mod browsers;
 mod contestants;
+mod goals;
 mod limits;
 mod pair;
 mod plot;
+mod readme;
 mod scenarios;
 mod table;
+mod tools;
+mod tuning;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -25,18 +31,29 @@ struct Arguments {
     /// Only these contestants, by the beginning of their names.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only scenarios whose names contain one of these words.
+    /// Only scenarios whose names contain one of these words; `limits` and `browsers` are words too.
     #[arg(long, value_delimiter = ',')]
     scenarios: Vec<String>,
-    /// How often each scenario is run with each contestant.
-    #[arg(long, default_value_t = 5)]
+    /// At most this many rounds of each scenario.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     rounds: usize,
-    /// How long each bulk transfer sends, in seconds.
-    #[arg(long, default_value_t = 3.0)]
+    /// How long a transfer on a clean path counts, in seconds.
+    #[arg(long, default_value_t = 1.2)]
     seconds: f64,
-    /// Where the results go, without an ending.
-    #[arg(long, default_value = "results/latest")]
+    /// Where the results go, without an ending. With the default, the README's section is written too.
+    #[arg(long, default_value = DEFAULT_OUTPUT)]
     output: PathBuf,
+    /// Runs the programs as they are.
+    #[arg(long)]
+    no_build: bool,
+}
+
+const DEFAULT_OUTPUT: &str = "results/latest";
+
+impl Arguments {
+    fn is_wanted(&self, name: &str) -> bool {
+        self.scenarios.is_empty() || self.scenarios.iter().any(|word| name.contains(word.as_str()))
+    }
 }
 
 /// One number of one run, or why there is none.
@@ -66,54 +83,92 @@ struct Results {
     date: String,
     command: String,
     machine: String,
+    minutes: f64,
     contestants: Vec<String>,
+    /// How many of the first contestants are visavis.
+    own: usize,
     limits: Vec<Cell>,
     rows: Vec<Row>,
+    browsers: Vec<browsers::Row>,
+    goals: Vec<goals::Goal>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).context("bench/ is gone")?;
+    tuning::restore_on_signals()?;
     let contestants: Vec<Contestant> = contestants::all()
         .into_iter()
         .filter(|one| arguments.only.is_empty() || arguments.only.iter().any(|only| one.name.starts_with(only)))
-        .map(contestants::build)
+        .map(|one| if arguments.no_build { one } else { contestants::build(one) })
         .collect();
-    contestants::build_package("raw").map_err(|problem| anyhow::anyhow!(problem))?;
-    let limits = limits::ALL.iter().map(|one| limits::measure(one, arguments.rounds, arguments.seconds)).collect();
-    let scenarios = scenarios::all(arguments.seconds);
-    let is_wanted = |one: &Scenario| {
-        arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|word| one.name.contains(word.as_str()))
+    if !arguments.no_build {
+        contestants::build_package("raw").map_err(|problem| anyhow::anyhow!(problem))?;
+    }
+    let mut scenarios = scenarios::all(arguments.seconds);
+    scenarios.retain(|one| arguments.is_wanted(&one.name));
+    scenarios.iter_mut().for_each(|one| one.rounds = one.rounds.min(arguments.rounds));
+    eprintln!("This takes about {:.0} minutes.", expected(&scenarios, &contestants, &arguments).as_secs_f64() / 60.0);
+    let begun = Instant::now();
+    let limits = match arguments.is_wanted("limits") {
+        true => limits::ALL.iter().map(|one| limits::measure(one, arguments.rounds.min(5), 1.0)).collect(),
+        false => Vec::new(),
     };
-    let rows = scenarios.into_iter().filter(is_wanted).map(|one| run(one, &contestants, arguments.rounds)).collect();
-    let results = Results {
+    let rows: Vec<Row> = scenarios.into_iter().map(|one| run(one, &contestants)).collect();
+    let browsers = if arguments.is_wanted("browsers") { browsers::measure(&arguments) } else { Vec::new() };
+    let mut results = Results {
         date: said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
         command: command(),
         machine: machine(),
+        minutes: begun.elapsed().as_secs_f64() / 60.0,
         contestants: contestants.iter().map(|one| one.name.clone()).collect(),
+        own: contestants.iter().filter(|one| one.is_own()).count(),
         limits,
         rows,
+        browsers,
+        goals: Vec::new(),
     };
+    results.goals = goals::judge(&results);
     write(&results, &arguments.output)
 }
 
+/// What all of it takes, programs that fail aside.
+fn expected(scenarios: &[Scenario], contestants: &[Contestant], arguments: &Arguments) -> Duration {
+    let of_one = |scenario: &Scenario| {
+        let runs = contestants.iter().filter(|one| scenario.is_for(one.part)).count() * scenario.rounds;
+        scenario.expected_time() * u32::try_from(runs).unwrap_or(u32::MAX)
+    };
+    let mut all: Duration = scenarios.iter().map(of_one).sum();
+    if arguments.is_wanted("limits") {
+        all += Duration::from_millis(1200) * (limits::ALL.len() * arguments.rounds.min(5)) as u32;
+    }
+    if arguments.is_wanted("browsers") {
+        all += browsers::expected(arguments.rounds);
+    }
+    all
+}
+
 /// Every contestant in turn, round after round, so that a machine whose mood changes is unfair to nobody.
-fn run(scenario: Scenario, contestants: &[Contestant], rounds: usize) -> Row {
+fn run(scenario: Scenario, contestants: &[Contestant]) -> Row {
     let mut cells: Vec<Cell> =
         contestants.iter().map(|one| Cell { contestant: one.name.clone(), runs: Vec::new() }).collect();
-    for round in 0..rounds.min(scenario.max_rounds) {
-        for (one, cell) in contestants.iter().zip(&mut cells) {
-            let outcome = match pair::run(one, &scenario, round as u64) {
+    let tuned = scenario.is_tuned.then(tuning::Tuned::begin);
+    for round in 0..scenario.rounds {
+        for (one, cell) in contestants.iter().zip(&mut cells).filter(|(one, _)| scenario.is_for(one.part)) {
+            // What failed twice and never came to an end fails slowly every time.
+            if cell.runs.len() > 1 && cell.runs.iter().all(|run| matches!(run, Outcome::Failed(_))) {
+                continue;
+            }
+            let outcome = match &tuned {
+                Some(Err(problem)) => Err(anyhow::anyhow!(problem.clone())),
+                Some(Ok(_)) | None => pair::run(one, &scenario, round as u64),
+            };
+            let outcome = match outcome {
                 Ok((first, second)) => Outcome::Measured(first, second),
                 Err(error) => Outcome::Failed(format!("{error:#}")),
             };
             eprintln!("{:32} {:16} {}", scenario.name, one.name, table::brief(&scenario, &outcome));
-            // What fails once fails slowly every time.
-            let has_failed =
-                matches!(outcome, Outcome::Failed(_)) && cell.runs.iter().all(|run| matches!(run, Outcome::Failed(_)));
-            if cell.runs.len() < 2 || !has_failed {
-                cell.runs.push(outcome);
-            }
+            cell.runs.push(outcome);
         }
     }
     Row { scenario, cells }
@@ -123,10 +178,14 @@ fn write(results: &Results, output: &std::path::Path) -> Result<()> {
     if let Some(folder) = output.parent() {
         std::fs::create_dir_all(folder)?;
     }
+    let text = table::markdown(results);
     std::fs::write(output.with_extension("json"), serde_json::to_string_pretty(results)?)?;
-    std::fs::write(output.with_extension("md"), table::markdown(results))?;
+    std::fs::write(output.with_extension("md"), &text)?;
     std::fs::write(output.with_extension("svg"), plot::svg(results))?;
-    print!("{}", table::markdown(results));
+    if output == std::path::Path::new(DEFAULT_OUTPUT) {
+        readme::update(results)?;
+    }
+    print!("{text}");
     Ok(())
 }
 

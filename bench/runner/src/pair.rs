@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -10,31 +10,64 @@ use anyhow::{Context, Result, anyhow, bail};
 use contest::{Line, Report, Settings, Task, Workload};
 use relay::{Path, Relay};
 
-use crate::contestants::Contestant;
-use crate::scenarios::Scenario;
+use crate::contestants::{Contestant, Kind};
+use crate::scenarios::{Scenario, Unit};
+use crate::tools::Counting;
 
-/// How long a run may take beyond what the workload says.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a run may take beyond what is expected.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Runs a scenario once.
 pub(crate) fn run(contestant: &Contestant, scenario: &Scenario, seed: u64) -> Result<(Report, Report)> {
     if let Some(problem) = &contestant.problem {
         bail!("{problem}");
     }
-    let settings = Settings { unordered: scenario.unordered, variant: contestant.variant };
-    let task = serde_json::to_string(&Task { workload: scenario.workload, settings })?;
-    let (say, hear) = channel();
-    if matches!(scenario.workload, Workload::Pairs { .. }) {
-        let _alone = Process::start(contestant, "pairs", &task, 0, &say)?;
-        let report = expect_report(&hear, Instant::now() + PATIENCE)?;
-        return Ok((report, Report::default()));
+    let Unit::Count(tool) = scenario.unit else {
+        return match contestant.kind {
+            Kind::Tcp(controller) => tcp(contestant, controller, scenario, seed),
+            Kind::Cargo(_) | Kind::Npm(_) => stack(contestant, scenario, seed, None),
+        };
+    };
+    let whole = Counting::new(tool)?;
+    let (mut first, second) = stack(contestant, scenario, seed, Some(&whole))?;
+    first.counted = whole.count()?;
+    if tool.has_much_to_begin_with() {
+        // What a connection takes that sends nothing is not what a megabyte takes.
+        let mut nothing = scenario.clone();
+        nothing.workload = Workload::Bulk { message: 1, warm_up: 0.0, seconds: 0.0, overlap: 0.0 };
+        let base = Counting::new(tool)?;
+        stack(contestant, &nothing, seed, Some(&base))?;
+        first.counted -= base.count()?;
     }
-    let mut offering = Process::start(contestant, "offer", &task, 0, &say)?;
-    let mut answering = Process::start(contestant, "answer", &task, 1, &say)?;
-    // Between the two: whoever answers is called through it.
-    let mut relays = Vec::new();
-    let mut reports = [None, None];
+    Ok((first, second))
+}
+
+fn stack(
+    contestant: &Contestant,
+    scenario: &Scenario,
+    seed: u64,
+    counting: Option<&Counting>,
+) -> Result<(Report, Report)> {
+    let settings =
+        Settings { unordered: scenario.unordered, variant: contestant.variant(), is_far: scenario.path.is_some() };
+    let task = serde_json::to_string(&Task { workload: scenario.workload, settings })?;
+    let words = |place: usize, role: &str| {
+        let mut words = counting.map_or_else(Vec::new, |counting| counting.wrapper(place));
+        words.extend(contestant.words());
+        words.extend([role.to_owned(), task.clone()]);
+        words
+    };
+    let (say, hear) = channel();
     let deadline = Instant::now() + PATIENCE + scenario.expected_time();
+    if matches!(scenario.workload, Workload::Pairs { .. }) {
+        let _alone = Process::start(&words(0, "pairs"), 0, &say)?;
+        return Ok((expect_report(&hear, deadline)?, Report::default()));
+    }
+    let mut offering = Process::start(&words(0, "offer"), 0, &say)?;
+    let mut answering = Process::start(&words(1, "answer"), 1, &say)?;
+    // Between the two: whoever answers is called through it.
+    let mut relay = None;
+    let mut reports = [None, None];
     while reports.iter().any(Option::is_none) {
         match next(&hear, deadline)? {
             (_, Line::Offer(offer)) => {
@@ -43,7 +76,7 @@ pub(crate) fn run(contestant: &Contestant, scenario: &Scenario, seed: u64) -> Re
             }
             (_, Line::Answer(answer)) => {
                 let answer = match scenario.path {
-                    Some(path) => through_relay(&answer, path, seed, &mut relays)?,
+                    Some(path) => through_relay(&answer, path, seed, &mut relay)?,
                     None => answer,
                 };
                 offering.tell(&Line::Answer(answer))?;
@@ -51,8 +84,54 @@ pub(crate) fn run(contestant: &Contestant, scenario: &Scenario, seed: u64) -> Re
             (place, Line::Report(report)) => reports[place] = Some(report),
         }
     }
+    if counting.is_some() {
+        offering.end()?;
+        answering.end()?;
+    }
     let [first, second] = reports;
-    first.zip(second).context("both have reported")
+    let (first, second) = first.zip(second).context("both have reported")?;
+    Ok(arrived(first, second, scenario, relay.as_ref()))
+}
+
+/// What counts is what arrives, and how long the receiver took.
+fn arrived(mut sender: Report, receiver: Report, scenario: &Scenario, relay: Option<&Relay>) -> (Report, Report) {
+    if matches!(scenario.workload, Workload::Bulk { .. }) {
+        (sender.messages, sender.bytes, sender.seconds) = (receiver.messages, receiver.bytes, receiver.seconds);
+    }
+    if let Some(relay) = relay {
+        let (inward, _) = relay.counters();
+        sender.queue = inward.waited_before as f64 / inward.received.max(1) as f64;
+    }
+    (sender, receiver)
+}
+
+/// The kernel's TCP through the same path.
+fn tcp(contestant: &Contestant, controller: &str, scenario: &Scenario, seed: u64) -> Result<(Report, Report)> {
+    let (Workload::Bulk { warm_up, seconds, overlap, .. }, Some(path)) = (scenario.workload, scenario.path) else {
+        bail!("TCP is measured in transfers through a relay");
+    };
+    let words = |own: &[&str]| {
+        let mut words = contestant.words();
+        words.extend(own.iter().map(|word| (*word).to_owned()));
+        words
+    };
+    let (say, hear) = channel();
+    let deadline = Instant::now() + PATIENCE + scenario.expected_time();
+    let receive = words(&["receive", controller, &warm_up.to_string(), &seconds.to_string()]);
+    let _receiver = Process::start(&receive, 1, &say)?;
+    let (_, Line::Answer(port)) = next(&hear, deadline)? else { bail!("a port was expected") };
+    let relay = Relay::start(SocketAddr::from(([127, 0, 0, 1], port.parse()?)), path, seed)?;
+    let time = (warm_up + seconds + overlap + path.delay.as_secs_f64() * 4.0).to_string();
+    let send = words(&["send", controller, &relay.address().port().to_string(), &time]);
+    let _sender = Process::start(&send, 0, &say)?;
+    let mut reports = [None, None];
+    while reports.iter().any(Option::is_none) {
+        let (place, Line::Report(report)) = next(&hear, deadline)? else { bail!("a report was expected") };
+        reports[place] = Some(report);
+    }
+    let [first, second] = reports;
+    let (first, second) = first.zip(second).context("both have reported")?;
+    Ok(arrived(first, second, scenario, Some(&relay)))
 }
 
 fn expect_report(hear: &Receiver<(usize, Result<Line>)>, deadline: Instant) -> Result<Report> {
@@ -74,29 +153,30 @@ fn next(hear: &Receiver<(usize, Result<Line>)>, deadline: Instant) -> Result<(us
 /// A running program, which is ended with this.
 struct Process {
     child: Child,
-    input: ChildStdin,
+    input: Option<ChildStdin>,
 }
 
 impl Process {
-    fn start(
-        contestant: &Contestant,
-        role: &str,
-        task: &str,
-        place: usize,
-        say: &Sender<(usize, Result<Line>)>,
-    ) -> Result<Self> {
-        let mut command = contestant.command();
-        let mut child = command
-            .args([role, task])
+    fn start(words: &[String], place: usize, say: &Sender<(usize, Result<Line>)>) -> Result<Self> {
+        let (program, arguments) = words.split_first().context("there is a program")?;
+        let mut child = Command::new(program)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("{command:?} does not start"))?;
-        let input = child.stdin.take().context("it has an input")?;
+            .with_context(|| format!("{program} does not start"))?;
+        let input = child.stdin.take();
         let output = child.stdout.take().context("it has an output")?;
         let errors = child.stderr.take().context("it has an output for errors")?;
-        let (say, role) = (say.clone(), role.to_owned());
+        // Whoever writes much there must not block.
+        let errors = std::thread::spawn(move || {
+            let lines = BufReader::new(errors).lines().map_while(Result::ok);
+            // A backtrace may follow the error.
+            let is_better = |line: &String| !line.trim().is_empty() && !line.starts_with(' ');
+            lines.filter(is_better).reduce(|best, line| if best.starts_with("Error") { best } else { line })
+        });
+        let say = say.clone();
         std::thread::spawn(move || {
             // Some libraries print to standard output too.
             let lines = BufReader::new(output).lines().map_while(Result::ok);
@@ -108,24 +188,38 @@ impl Process {
                 }
             }
             if !has_reported {
-                let said: Vec<String> = BufReader::new(errors).lines().map_while(Result::ok).collect();
-                let last = said.iter().rfind(|line| !line.trim().is_empty()).cloned().unwrap_or_default();
+                let last = errors.join().ok().flatten().unwrap_or_default();
+                let end = if place == 0 { "offering" } else { "answering" };
                 // Nobody may be listening any more.
-                let _ = say.send((place, Err(anyhow!("the program that is to {role} ended without a report: {last}"))));
+                let _ = say.send((place, Err(anyhow!("the {end} program ended without a report: {last}"))));
             }
         });
         Ok(Self { child, input })
     }
 
     fn tell(&mut self, line: &Line) -> Result<()> {
-        writeln!(self.input, "{}", serde_json::to_string(line)?)?;
-        Ok(self.input.flush()?)
+        let input = self.input.as_mut().context("it has an input")?;
+        writeln!(input, "{}", serde_json::to_string(line)?)?;
+        Ok(input.flush()?)
+    }
+
+    /// Has the program end by itself, as it does when its input is closed.
+    fn end(&mut self) -> Result<()> {
+        drop(self.input.take());
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                bail!("it does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Its input is closed with this, which ends it too.
+        // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -137,21 +231,21 @@ fn without_candidates(sdp: &str) -> String {
 }
 
 /// The same description, with one way to its author: through a relay.
-fn through_relay(sdp: &str, path: Path, seed: u64, relays: &mut Vec<Relay>) -> Result<String> {
+fn through_relay(sdp: &str, path: Path, seed: u64, between: &mut Option<Relay>) -> Result<String> {
     let mut text = String::new();
     for line in sdp.split_inclusive('\n') {
         if !line.starts_with("a=candidate") {
             text.push_str(line);
-        } else if relays.is_empty()
+        } else if between.is_none()
             && let Some(called) = udp_address(line)
         {
             let relay = Relay::start(called, path, seed)?;
             let address = relay.address();
             text.push_str(&format!("a=candidate:1 1 UDP 2122260223 {} {} typ host\r\n", address.ip(), address.port()));
-            relays.push(relay);
+            *between = Some(relay);
         }
     }
-    if relays.is_empty() {
+    if between.is_none() {
         bail!("the answer names no UDP address");
     }
     Ok(text)

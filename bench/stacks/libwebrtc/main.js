@@ -58,9 +58,10 @@ class End {
         return [end, await end.described(await end.connection.createAnswer())];
     }
     accept(answer) { return this.connection.setRemoteDescription({ type: "answer", sdp: answer }); }
-    async send(message) {
+    async send(message, end = Infinity) {
         // The binding does not tell reliably that the amount is low again; a timer looks too.
         while (this.channel.bufferedAmount > HIGH) {
+            if (now() >= end) return;
             await new Promise((resolve) => {
                 this.channel.onbufferedamountlow = resolve;
                 setTimeout(resolve, 2);
@@ -71,6 +72,27 @@ class End {
     recv() {
         if (this.inbox.length > 0) return this.inbox.shift();
         return new Promise((resolve) => { this.waiting = resolve; });
+    }
+    async sendUntil(payload, end) {
+        // Whoever sends all the time hears nothing in between.
+        for (let i = 1; now() < end; i++) {
+            await this.send(payload, end);
+            if (i % 64 === 0) await new Promise(setImmediate);
+        }
+    }
+    async receiveUntil(end) {
+        const timer = setTimeout(() => {
+            if (this.waiting) { const resolve = this.waiting; this.waiting = null; resolve(null); }
+        }, (end - now()) * 1e3);
+        let messages = 0, bytes = 0;
+        while (now() < end) {
+            const message = await this.recv();
+            if (message === null) break;
+            messages++;
+            bytes += message.length;
+        }
+        clearTimeout(timer);
+        return { messages, bytes };
     }
     async finish() {
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -100,6 +122,7 @@ const answering = async () => {
     await end.opened;
     return end;
 };
+const peak = () => Number(/VmHWM:\s*(\d+)/.exec(fs.readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
 const resident = () => Number(fs.readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
 const pair = async (settings) => {
     const [one, offer] = await End.offer(settings);
@@ -127,11 +150,13 @@ const roles = {
         let report;
         if (workload.bulk) {
             const payload = new Uint8Array(workload.bulk.message).fill(DATA);
-            let messages = 0;
-            while (now() - begun < workload.bulk.seconds) { await end.send(payload); messages++; }
-            await end.send(last(messages));
-            await end.recv();
-            report = finish({ messages, bytes: messages * workload.bulk.message });
+            const { warm_up, seconds, overlap } = workload.bulk;
+            await end.sendUntil(payload, now() + warm_up);
+            const start = now(), before = cpu();
+            await end.sendUntil(payload, start + seconds);
+            report = { seconds: now() - start, cpu: cpu() - before };
+            await end.sendUntil(payload, now() + overlap);
+            return report;
         } else {
             const { message, count } = workload["round-trips"];
             const payload = new Uint8Array(message).fill(DATA);
@@ -158,16 +183,11 @@ const roles = {
         const begun = now(), used = cpu();
         const finish = (report) => ({ seconds: now() - begun, cpu: cpu() - used, ...report });
         if (workload.bulk) {
-            let messages = 0, bytes = 0, expected = null;
-            while (expected !== messages) {
-                const message = await end.recv();
-                const count = lastCount(message);
-                if (count !== null) expected = count; else { messages++; bytes += message.length; }
-            }
-            await end.send(last(messages));
-            const report = finish({ messages, bytes });
-            await end.finish();
-            return report;
+            const { warm_up, seconds } = workload.bulk;
+            await end.receiveUntil(now() + warm_up);
+            const start = now(), before = cpu();
+            const counted = await end.receiveUntil(start + seconds);
+            return { seconds: now() - start, cpu: cpu() - before, ...counted };
         }
         for (;;) {
             const message = await end.recv();
@@ -192,7 +212,7 @@ const roles = {
 
 const [role, task] = process.argv.slice(2);
 roles[role](JSON.parse(task)).then(async (report) => {
-    tell({ report: { ...report, peak_memory: process.resourceUsage().maxRSS * 1024 } });
+    tell({ report: { ...report, peak_memory: peak() } });
     for (;;) if ((await lines.next()).done) break;
     process.exit(0);
 }).catch((error) => { console.error(error); process.exit(1); });

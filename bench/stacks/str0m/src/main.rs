@@ -25,7 +25,12 @@ struct Str0m {
     inbox: VecDeque<Bytes>,
     deadline: Instant,
     buffer: Vec<u8>,
+    /// Bytes taken since the last look at what there is to send.
+    taken: usize,
 }
+
+/// How much is taken before that: small messages leave together.
+const BATCH: usize = 16 << 10;
 
 /// What serves it best on a clean path is its default; across a delay its documentation asks for more.
 const KERNEL_BUFFER: usize = 4 << 20;
@@ -41,7 +46,7 @@ impl Str0m {
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
         let mut config = RtcConfig::new();
-        if settings.variant > 0 {
+        if settings.is_far {
             config = config.set_sctp_max_buffered_amount(16 << 20);
         }
         let mut rtc = config.build(Instant::now());
@@ -55,6 +60,7 @@ impl Str0m {
             inbox: VecDeque::new(),
             deadline: Instant::now(),
             buffer: vec![0; 2000],
+            taken: 0,
         })
     }
 
@@ -158,12 +164,20 @@ impl Stack for Str0m {
         let id = self.channel.context("the channel is open")?;
         loop {
             let Some(mut channel) = self.rtc.channel(id) else { bail!("the channel closed") };
-            let is_taken = channel.write(true, &message)?;
-            self.drain()?;
-            if is_taken {
+            if channel.write(true, &message)? {
+                self.taken += message.len();
+                if self.taken < BATCH {
+                    return Ok(());
+                }
+                self.taken = 0;
+                self.drain()?;
                 return self.hear();
             }
+            self.taken = 0;
+            self.drain()?;
             self.wait()?;
+            // Whoever waits for this may have a deadline.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -172,12 +186,19 @@ impl Stack for Str0m {
             if let Some(message) = self.inbox.pop_front() {
                 return Ok(message);
             }
+            if self.taken > 0 {
+                self.taken = 0;
+                self.drain()?;
+            }
             self.wait()?;
+            tokio::task::yield_now().await;
         }
     }
 
     async fn finish(mut self) {
         let until = Instant::now() + std::time::Duration::from_millis(300);
+        // Whoever is gone already hears nothing.
+        let _ = self.drain();
         while Instant::now() < until && self.hear().is_ok() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }

@@ -3,15 +3,27 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use contest::{Settings, Stack};
-use visavis::{ChannelOptions, Config, DataChannel, OfferOptions, PeerConnection, SdpType, SessionDescription};
+use visavis::{
+    ChannelOptions, Config, Congestion, DataChannel, OfferOptions, PeerConnection, SdpType, SessionDescription,
+};
 
 struct Visavis {
     connection: PeerConnection,
     channel: Option<DataChannel>,
 }
 
-fn config() -> Config {
-    Config { bind_addresses: vec![std::net::Ipv4Addr::LOCALHOST.into()], ..Config::default() }
+/// The variants: as it is without path MTU discovery, with it, and with BBR instead of CUBIC.
+fn config(settings: &Settings) -> Config {
+    let congestion = match settings.variant {
+        2 => Congestion::Bbr,
+        _ => Congestion::default(),
+    };
+    Config {
+        bind_addresses: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+        congestion,
+        // DISCOVERY: path_mtu_discovery: settings.variant == 1,
+        ..Config::default()
+    }
 }
 
 impl Visavis {
@@ -22,7 +34,7 @@ impl Visavis {
 
 impl Stack for Visavis {
     async fn offer(settings: &Settings) -> Result<(Self, String)> {
-        let connection = PeerConnection::new(config())?;
+        let connection = PeerConnection::new(config(settings))?;
         let options = ChannelOptions { ordered: !settings.unordered, ..ChannelOptions::default() };
         let channel = Some(connection.create_data_channel("bench", options)?);
         let offer = connection.create_offer(OfferOptions::default()).await?;
@@ -31,8 +43,8 @@ impl Stack for Visavis {
         Ok((Self { connection, channel }, sdp))
     }
 
-    async fn answer(_settings: &Settings, offer: String) -> Result<(Self, String)> {
-        let connection = PeerConnection::new(config())?;
+    async fn answer(settings: &Settings, offer: String) -> Result<(Self, String)> {
+        let connection = PeerConnection::new(config(settings))?;
         connection.set_remote_description(SessionDescription { kind: SdpType::Offer, sdp: offer }).await?;
         let answer = connection.create_answer().await?;
         connection.set_local_description(answer).await?;
