@@ -21,7 +21,7 @@ fn config(settings: &Settings) -> Config {
     Config {
         bind_addresses: vec![std::net::Ipv4Addr::LOCALHOST.into()],
         congestion,
-        // DISCOVERY: path_mtu_discovery: settings.variant == 1,
+        path_mtu_discovery: settings.variant == 1,
         ..Config::default()
     }
 }
