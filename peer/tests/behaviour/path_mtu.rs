@@ -11,16 +11,16 @@ async fn mean_datagram(config: Config) -> u64 {
     let message = Bytes::from(vec![7; 64 << 10]);
     let sending = async {
         for _ in 0..256 {
-            pair.here.send(message.clone()).await.unwrap();
+            pair.here.send(message.clone()).await.expect("the channel is open");
         }
     };
     let receiving = async {
         for _ in 0..256 {
-            assert_eq!(pair.there.recv().await.unwrap().as_bytes(), &message);
+            assert_eq!(pair.there.recv().await.expect("a message").as_bytes(), &message);
         }
     };
     within(async { tokio::join!(sending, receiving) }).await;
-    let sockets = within(pair.connections()[0].stats()).await.unwrap().sockets;
+    let sockets = within(pair.connections()[0].stats()).await.expect("a connection").sockets;
     let total =
         |count: fn(&visavis::SocketCounters) -> u64| sockets.iter().map(|one| count(&one.counters)).sum::<u64>();
     assert_eq!(total(|counters| counters.send_errors), 0, "loopback takes probes of every size");
