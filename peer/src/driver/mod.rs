@@ -7,6 +7,7 @@ mod backlog;
 mod channels;
 mod gather;
 pub(crate) mod interfaces;
+mod io;
 mod mdns;
 mod media;
 pub(crate) mod sockets;

@@ -10,9 +10,8 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rand::RngExt;
 use session::ice::Route;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
+use super::io::Io;
 use crate::stats::{SocketCounters, SocketStats};
 
 /// How many receive buffers one system call fills.
@@ -45,7 +44,7 @@ thread_local! {
 /// One socket and what it counted.
 pub(crate) struct Socket {
     local: SocketAddr,
-    io: UdpSocket,
+    io: Io,
     state: UdpSocketState,
     counters: SocketCounters,
     /// The size of a datagram that exceeds the interface's MTU, until somebody asks for it.
@@ -64,9 +63,9 @@ impl Socket {
         let _ = socket.set_recv_buffer_size(buffer);
         let _ = socket.set_send_buffer_size(buffer);
         bind_port(&socket, address, ports)?;
-        let io = UdpSocket::from_std(socket.into())?;
+        let io = Io::new(socket.into())?;
         let local = io.local_addr()?;
-        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+        let state = UdpSocketState::new(UdpSockRef::from(io.socket()))?;
         Ok(Self { local, io, state, counters: SocketCounters::default(), too_large: None })
     }
 
@@ -81,8 +80,8 @@ impl Socket {
             let mut slices: [_; BATCH] = std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
             let mut metas = [RecvMeta::default(); BATCH];
             let mut received = 0;
-            let result = self.io.try_io(Interest::READABLE, || {
-                received = self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut metas)?;
+            let result = self.io.receive(|socket| {
+                received = self.state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)?;
                 // A batch that is not full has emptied the socket: saying so spares the call that would find that out.
                 if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
@@ -149,20 +148,14 @@ impl Socket {
         true
     }
 
-    fn send_once(&self, destination: SocketAddr, contents: &[u8], segment: usize) -> io::Result<()> {
+    fn send_once(&mut self, destination: SocketAddr, contents: &[u8], segment: usize) -> io::Result<()> {
         let segment_size = (contents.len() > segment).then_some(segment);
         let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        let send = || self.state.try_send(UdpSockRef::from(&self.io), &transmit);
-        match send() {
-            // Once more under the eyes of tokio, which takes note of it and says when there is room. It is not asked
-            // first because of a new socket it only knows later that it has room.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.io.try_io(Interest::WRITABLE, send),
-            result => result,
-        }
+        self.io.send(|socket| self.state.try_send(UdpSockRef::from(socket), &transmit))
     }
 
     fn stats(&self) -> SocketStats {
-        let socket = socket2::SockRef::from(&self.io);
+        let socket = socket2::SockRef::from(self.io.socket());
         SocketStats {
             local: self.local,
             receive_buffer: socket.recv_buffer_size().unwrap_or(0),
@@ -234,7 +227,7 @@ impl Sockets {
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
         for socket in &self.list {
-            if socket.io.poll_recv_ready(cx).is_ready() {
+            if socket.io.poll_readable(cx).is_ready() {
                 ready = Poll::Ready(());
             }
         }
@@ -243,7 +236,7 @@ impl Sockets {
 
     pub(crate) fn poll_writable(&self, local: SocketAddr, cx: &mut Context<'_>) -> Poll<()> {
         match self.find(local) {
-            Some(socket) => socket.io.poll_send_ready(cx).map(|_| ()),
+            Some(socket) => socket.io.poll_writable(cx),
             None => Poll::Ready(()),
         }
     }
