@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     rounds: usize,
     /// How long a transfer on a clean path counts, in seconds.
-    #[arg(long, default_value_t = 1.2)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// Where the results go, without an ending. With the default, the README's section is written too.
     #[arg(long, default_value = DEFAULT_OUTPUT)]

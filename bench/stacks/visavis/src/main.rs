@@ -80,5 +80,5 @@ impl Stack for Visavis {
 }
 
 fn main() -> Result<()> {
-    contest::run::<Visavis>()
+    contest::run(contest::run_here::<Visavis>())
 }
