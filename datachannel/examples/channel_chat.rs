@@ -196,6 +196,7 @@ impl Chat {
                 }
                 Event::Closing(id) => self.tell(id, "is being closed by the other side"),
                 Event::Error(id, error) => println!("* {id} failed: {error}"),
+                Event::Undelivered(id, lost) => println!("* {id} lost {} messages", lost.messages),
                 Event::Closed(id) => {
                     println!("* {id} is closed");
                     self.current = self.current.filter(|current| *current != id);

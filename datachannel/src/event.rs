@@ -25,6 +25,9 @@ pub enum Event {
     Closing(ChannelId),
     /// What ended the channel, unless it was closed as usual. [`Event::Closed`] follows.
     Error(ChannelId, ChannelError),
+    /// The channel has ended with messages that were accepted and that the peer did not acknowledge. Some of them may
+    /// have arrived nevertheless. [`Event::Closed`] follows.
+    Undelivered(ChannelId, sctp::Unacknowledged),
     /// The channel is closed. What arrived before can still be read.
     Closed(ChannelId),
     /// The association has ended, and every channel with it.

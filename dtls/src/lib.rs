@@ -105,7 +105,7 @@ mod x509;
 
 pub use alert::{Alert, AlertDescription, AlertLevel};
 pub use config::{Config, ConfigError, Role};
-pub use connection::{Connection, Event, ExportError, MAX_OVERHEAD, Version};
+pub use connection::{Connection, Event, ExportError, MAX_OVERHEAD, MAX_PLAINTEXT, Version};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgorithm};
 pub use identity::{Identity, IdentityError, KeyAlgorithm};
@@ -115,3 +115,10 @@ pub use rustls;
 pub use rustls::KeyLog;
 pub use srtp::SrtpProfile;
 pub use stats::Stats;
+
+/// Seeds the source of keys. That happens by itself with the first key, once in each process; it takes tens of
+/// milliseconds of one processor, which this lets a program spend when it likes.
+pub fn warm_up() {
+    // A failure shows, with its reason, when a key is made.
+    let _ = aws_lc_rs::rand::fill(&mut [0; 32]);
+}

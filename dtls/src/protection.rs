@@ -42,11 +42,13 @@ impl Records {
     }
 
     pub(crate) fn install_read(&mut self, epoch: u16, key: Key) {
+        self.read.reserve_exact(1);
         self.read.push(ReadEpoch { epoch, key, window: Window::new() });
     }
 
     /// Records are written in this epoch from now on; flights still write older ones when they repeat themselves.
     pub(crate) fn install_write(&mut self, epoch: u16, key: Key) {
+        self.write.reserve_exact(1);
         self.write.push(WriteEpoch { epoch, sequence: 0, key: Some(key) });
     }
 

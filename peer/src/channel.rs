@@ -15,7 +15,7 @@ use futures_core::Stream;
 use session::datachannel::Priority;
 
 pub use self::parts::{ByteStream, MessageReader, MessageWriter, Receipt};
-pub(crate) use self::queued::{Confirm, Incoming, Outgoing};
+pub(crate) use self::queued::{Confirm, Incoming, Lost, Outgoing};
 use self::shared::State;
 pub(crate) use self::shared::{Channel, Limits};
 use crate::connection::Handle;
@@ -110,7 +110,9 @@ impl DataChannel {
         self.channel.ready_state()
     }
 
-    /// How many bytes were accepted for sending and are not yet acknowledged by the peer.
+    /// How many bytes were accepted for sending and have not been sent for the first time: what is in flight does not
+    /// count, and nor does what the protocols add, as in W3C's `bufferedAmount`. Once the channel has closed, what
+    /// could not be delivered.
     pub fn buffered_amount(&self) -> usize {
         self.channel.buffered()
     }
@@ -229,21 +231,28 @@ impl DataChannel {
     }
 
     /// Closes the channel after delivering what was accepted (RFC 8831, section 6.7). Closing begins at once, whether
-    /// or not the result is awaited; the result is there when the peer has confirmed.
+    /// or not the result is awaited; the result is there when the peer has confirmed. `Ok` says that the peer's SCTP has
+    /// acknowledged every message that was accepted and not given up as the channel's reliability asks for.
     ///
     /// # Errors
     ///
-    /// [`Error::Undelivered`]: the peer did not take everything within [`crate::Config::close_timeout`]; closing
-    /// goes on nevertheless.
+    /// [`Error::Undelivered`]: how much was not acknowledged, because the connection ended, the peer closed the channel
+    /// first, or [`crate::Config::close_timeout`] passed, in which case closing goes on nevertheless.
     pub fn close(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         self.channel.ask_to_close();
         let this = self.clone();
         async move {
             let limit = this.handle.close_timeout();
-            match tokio::time::timeout(limit, this.closed()).await {
-                Ok(()) => Ok(()),
-                Err(_) => Err(Error::Undelivered { unsent: this.buffered_amount() }),
-            }
+            let lost = match tokio::time::timeout(limit, this.closed()).await {
+                Ok(()) => this.channel.lost(),
+                Err(_) => {
+                    let channel = this.channel.clone();
+                    let lost = this.handle.shared.call(move |driver, _| driver.undelivered(&channel)).await;
+                    // Where the connection has ended meanwhile, so has the channel.
+                    lost.unwrap_or_else(|_| this.channel.lost())
+                }
+            };
+            lost.into_result()
         }
     }
 }

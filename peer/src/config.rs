@@ -58,7 +58,8 @@ pub struct Config {
     pub max_message_size: usize,
     /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. A message must
     /// fit as a whole, unless it is sent in parts ([`DataChannel::begin`](crate::DataChannel::begin)): a larger one is refused with [`crate::Error::MessageTooLarge`], which tells this limit and
-    /// the peer's, even if the peer would accept it.
+    /// the peer's, even if the peer would accept it. What is in flight on all channels together takes up to eight times
+    /// as much memory on long and fast paths, and 32 MiB at most.
     pub send_buffer: usize,
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
     /// each message. What is beyond stays in SCTP, and the peer is told to wait.
@@ -89,6 +90,9 @@ pub struct Config {
     pub key_log: Option<Arc<dyn KeyLog>>,
     /// The largest UDP payload sent, in bytes. 1200 passes everywhere (RFC 8831, section 5).
     pub mtu: usize,
+    /// Find out by probes whether the path carries larger datagrams than [`mtu`](Self::mtu), and send data in such
+    /// (RFC 8899): faster, and cheaper. A path that carries them no longer is noticed within a few round trips.
+    pub path_mtu_discovery: bool,
 }
 
 /// What every IPv6 path carries is 1280 bytes, and every IPv4 path 576 with its headers; less makes no sense.
@@ -122,6 +126,7 @@ impl Default for Config {
             identity: None,
             key_log: environment_key_log(),
             mtu: 1200,
+            path_mtu_discovery: true,
         }
     }
 }
@@ -223,6 +228,7 @@ impl Config {
         };
         let mut config = session::Config::new(identity);
         config.mtu = self.mtu;
+        config.path_mtu_discovery = self.path_mtu_discovery;
         config.ice.gathering_timeout = self.gathering_timeout;
         config.ice.max_hosts = config.ice.max_hosts.max(self.max_sockets);
         // The driver has the same deadline, which begins earlier: it is to be the first to come.
@@ -238,6 +244,9 @@ impl Config {
         // SCTP counts what it adds to each fragment, and the largest message must fit nevertheless.
         config.channels.sctp.send_buffer =
             self.send_buffer.saturating_add(self.send_buffer / 4).saturating_add(64 << 10);
+        // What is in flight on a long path comes on top of what waits; who asks for small buffers gets small ones.
+        config.channels.sctp.max_send_buffer =
+            config.channels.sctp.max_send_buffer.min(self.send_buffer.saturating_mul(8));
         config.channels.sctp.congestion = self.congestion;
         if let Some(window) = self.receive_window {
             config.channels.sctp.receive_window = window;

@@ -57,7 +57,7 @@ impl PeerConnection {
         let shared = Arc::new(Shared::new(config, sender));
         let handle = Arc::new(Handle { shared: shared.clone() });
         let driver = Driver::new(shared, Arc::downgrade(&handle), commands)?;
-        runtime.spawn(driver.run());
+        runtime.spawn(Box::new(driver).run());
         Ok(Self { handle })
     }
 
@@ -289,7 +289,7 @@ impl PeerConnection {
                 listener(payload);
             }
         });
-        if self.shared().ended.borrow().is_some() {
+        if self.shared().ended.value().is_some() {
             self.shared().listeners.clear();
         }
         added
@@ -326,7 +326,8 @@ impl PeerConnection {
     }
 
     /// Closes the connection: what was accepted is delivered, the peer is told, sockets are released. Closing begins
-    /// at once, whether or not the result is awaited.
+    /// at once, whether or not the result is awaited. `Ok` says that the peer's SCTP has acknowledged every message that
+    /// was accepted on any channel and not given up as its reliability asks for.
     ///
     /// # Errors
     ///
@@ -336,37 +337,34 @@ impl PeerConnection {
         let this = self.clone();
         async move {
             this.closed().await;
-            let ended = this.shared().ended.borrow().clone();
-            match ended {
-                Some(Ended { unsent, .. }) if unsent > 0 => Err(Error::Undelivered { unsent }),
-                Some(_) | None => Ok(()),
-            }
+            let ended = this.shared().ended.value();
+            ended.map_or(Ok(()), |ended| ended.lost.into_result())
         }
     }
 
     /// Where the exchange of descriptions stands.
     pub fn signaling_state(&self) -> SignalingState {
-        *self.shared().states.signaling.borrow()
+        self.shared().states.signaling.value()
     }
 
     /// Whether local candidates are still being found.
     pub fn ice_gathering_state(&self) -> IceGatheringState {
-        *self.shared().states.gathering.borrow()
+        self.shared().states.gathering.value()
     }
 
     /// Whether the peer can be reached.
     pub fn ice_connection_state(&self) -> IceConnectionState {
-        *self.shared().states.ice.borrow()
+        self.shared().states.ice.value()
     }
 
     /// How far the two are in agreeing on keys.
     pub fn dtls_state(&self) -> DtlsTransportState {
-        *self.shared().states.dtls.borrow()
+        self.shared().states.dtls.value()
     }
 
     /// How far the association is that carries data channels; `None` before both sides want any.
     pub fn sctp_state(&self) -> Option<SctpTransportState> {
-        *self.shared().states.sctp.borrow()
+        self.shared().states.sctp.value()
     }
 
     /// The largest message that the peer accepts, in bytes, once its description is known; `usize::MAX` for any size.
@@ -376,7 +374,7 @@ impl PeerConnection {
 
     /// The state of everything together.
     pub fn connection_state(&self) -> PeerConnectionState {
-        *self.shared().states.connection.borrow()
+        self.shared().states.connection.value()
     }
 
     /// The signaling state, to be watched: only the latest value is seen.

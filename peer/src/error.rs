@@ -115,9 +115,15 @@ pub enum Error {
         label: String,
     },
     /// The connection or channel closed before all that was accepted could be delivered.
-    #[error("closed with {unsent} bytes not delivered: the peer was gone, or `Config::close_timeout` passed")]
+    #[error(
+        "closed with {messages} messages not delivered, {unsent} bytes of them: the peer was gone, or \
+         `Config::close_timeout` passed"
+    )]
     Undelivered {
-        /// How many bytes were still waiting, of all channels.
+        /// How many messages the peer did not acknowledge in full: of the channel, or of all if the connection closed.
+        /// Which ones is told by [receipts](crate::DataChannel::send_with_receipt).
+        messages: usize,
+        /// How many bytes of them it did not acknowledge. Some may have arrived nevertheless.
         unsent: usize,
     },
     /// A channel failed while the connection goes on.

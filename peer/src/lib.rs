@@ -108,3 +108,18 @@ pub use session::{
     BundlePolicy, Codec, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, Packet, ReceivedFrame,
     ReceivedPacket, ToneError, ToneEvent, TransceiverId, TransceiverInfo, TransceiverOptions,
 };
+
+/// Has the source of keys seeded, on a thread of its own and without waiting for it.
+///
+/// The first key of a process takes tens of milliseconds of one processor, because the cryptographic library then
+/// gathers entropy from the processor's timing. A program that calls this when it starts has that behind it when the
+/// first connection is made; one that does not pays it with that connection. Where the system's own entropy will do,
+/// building with `AWS_LC_SYS_NO_JITTER_ENTROPY=1` in the environment leaves it out altogether.
+///
+/// ```
+/// visavis::warm_up();
+/// ```
+pub fn warm_up() {
+    // Without a thread the first connection does it, as if this had not been called.
+    let _ = std::thread::Builder::new().name("visavis-warm-up".to_owned()).spawn(session::dtls::warm_up);
+}

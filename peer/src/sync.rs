@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use tokio::sync::watch;
+
 use crate::channel::Channel;
 
 /// Locks, whatever happened to an earlier holder: no invariant spans a panic here, since nothing that can panic runs
@@ -37,6 +39,47 @@ impl Wakers {
 
     pub(crate) fn wake(self) {
         self.first.into_iter().chain(self.more).for_each(Waker::wake);
+    }
+}
+
+/// A value that can be watched. The means to do so are made when somebody first does: few states of few connections
+/// are, and they take far more memory than the value.
+pub(crate) struct Watched<T>(Mutex<Watching<T>>);
+
+enum Watching<T> {
+    Nobody(T),
+    Somebody(watch::Sender<T>),
+}
+
+impl<T: Clone> Watched<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Mutex::new(Watching::Nobody(value)))
+    }
+
+    pub(crate) fn value(&self) -> T {
+        match &*lock(&self.0) {
+            Watching::Nobody(value) => value.clone(),
+            Watching::Somebody(sender) => sender.borrow().clone(),
+        }
+    }
+
+    /// Sets the value, wakes whoever watches, and gives back the value before.
+    pub(crate) fn set(&self, value: T) -> T {
+        match &mut *lock(&self.0) {
+            Watching::Nobody(before) => std::mem::replace(before, value),
+            Watching::Somebody(sender) => sender.send_replace(value),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<T> {
+        let mut watching = lock(&self.0);
+        if let Watching::Nobody(value) = &*watching {
+            *watching = Watching::Somebody(watch::Sender::new(value.clone()));
+        }
+        match &*watching {
+            Watching::Somebody(sender) => sender.subscribe(),
+            Watching::Nobody(value) => watch::channel(value.clone()).1,
+        }
     }
 }
 

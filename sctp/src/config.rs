@@ -46,11 +46,20 @@ pub struct Config {
     /// The largest packet to send, in bytes with the SCTP header; at least 128 are used. Default 1160: what fits a
     /// DTLS record in a datagram of 1200 bytes.
     pub max_packet: usize,
+    /// How far packets may grow beyond `max_packet`, in the same bytes, where probes say that the path carries more
+    /// (RFC 8899). Default 0: no probes, `max_packet` is the limit.
+    pub max_probed_packet: usize,
     /// The largest message accepted from the peer, in bytes; a larger one aborts the association. Default 256 KiB.
     /// `usize::MAX` is no limit, which makes sense together with [`partial_delivery`](Self::partial_delivery).
     pub max_message: usize,
-    /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included. Default 4 MiB.
+    /// Bytes that wait to be sent or to be acknowledged, a charge for each message and chunk included; on a long and
+    /// fast path it grows, see [`max_send_buffer`](Self::max_send_buffer). Default 4 MiB.
     pub send_buffer: usize,
+    /// What the send buffer grows to at most, in bytes: to two congestion windows, as one in flight should not leave it
+    /// empty, but for no more than a gigabyte per second over the least round trip measured, so that it does not grow
+    /// where acknowledgements come at once. No more than [`send_buffer`](Self::send_buffer) is no growth. Default
+    /// 32 MiB, which is enough for a gigabit per second and 200 ms if the peer's window is too.
+    pub max_send_buffer: usize,
     /// The window advertised at first; it grows to four times what is read in a round trip, and to
     /// [`receive_window`](Self::receive_window) at most. Default 4 MiB.
     pub first_receive_window: u32,
@@ -111,8 +120,10 @@ impl Default for Config {
             local_port: 5000,
             remote_port: 5000,
             max_packet: 1160,
+            max_probed_packet: 0,
             max_message: 256 << 10,
             send_buffer: 4 << 20,
+            max_send_buffer: 32 << 20,
             first_receive_window: 4 << 20,
             receive_window: 16 << 20,
             partial_delivery: false,
@@ -144,6 +155,7 @@ impl Config {
     /// The settings with impossible ones put right.
     pub(crate) fn sane(mut self) -> Self {
         self.max_packet = sane_packet(self.max_packet);
+        self.max_probed_packet = sane_packet(self.max_probed_packet);
         self.outbound_streams = self.outbound_streams.max(1);
         self.inbound_streams = self.inbound_streams.max(1);
         self.max_gaps = self.max_gaps.max(1);

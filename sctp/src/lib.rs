@@ -87,5 +87,6 @@ pub use association::{Association, Path, State};
 pub use config::{Config, Congestion, Scheduler};
 pub use event::{Closed, Event};
 pub use message::{Message, Part, Progress, Reliability, SendError, SendOptions};
+pub use outbound::Unacknowledged;
 pub use serial::{Mid, RequestNumber, Ssn, Tsn};
 pub use stats::Stats;

@@ -56,6 +56,8 @@ pub struct Stats {
     pub slow_start_threshold: usize,
     /// The window that the peer advertised last, in bytes.
     pub peer_window: usize,
+    /// The largest packet that is sent now, in bytes: what the path is known to carry.
+    pub packet_size: usize,
     /// Bytes in flight, DATA chunk headers included.
     pub in_flight: usize,
     /// Bytes of the send buffer in use, overhead included.

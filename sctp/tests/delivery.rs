@@ -15,6 +15,7 @@ fn tight(seed: u64) -> Config {
         interleaving: seed.is_multiple_of(2),
         zero_checksum: seed % 4 < 2,
         send_buffer: 40_000,
+        max_send_buffer: 0,
         receive_window: 100_000,
         max_message: 20_000,
         initial_tsn: Some(sctp::Tsn(u32::MAX - 20)),
@@ -168,7 +169,7 @@ fn unused_streams_cost_nothing_and_all_of_them_work() {
 
 #[test]
 fn the_send_buffer_pushes_back_and_tells_when_there_is_room() {
-    let config = Config { send_buffer: 10_000, ..Config::default() };
+    let config = Config { send_buffer: 10_000, max_send_buffer: 0, ..Config::default() };
     let mut pair = pair(1, Link::delay(Duration::from_millis(10)), config, Config::default());
     let now = pair.now();
     let association = &mut pair.a.association;

@@ -17,6 +17,7 @@ fn bounded(interleaving: bool) -> Config {
         partial_delivery: true,
         max_message: usize::MAX,
         send_buffer: BOUND,
+        max_send_buffer: BOUND,
         receive_window: BOUND as u32,
         ..Config::default()
     }
@@ -145,7 +146,12 @@ fn a_message_of_two_hundred_megabytes_passes_through_one_megabyte_at_each_end() 
 #[test]
 fn messages_in_parts_arrive_whole_on_any_rough_link() {
     for seed in seeds(60) {
-        let config = Config { send_buffer: 60_000, receive_window: 80_000, ..bounded(seed.is_multiple_of(2)) };
+        let config = Config {
+            send_buffer: 60_000,
+            max_send_buffer: 0,
+            receive_window: 80_000,
+            ..bounded(seed.is_multiple_of(2))
+        };
         let mut pair = streamers(seed, Link::rough(seed), &config);
         pair.a.options.unordered = seed % 3 == 0;
         let lengths = [1, 300_000, 20_000, 5, 100_000];
@@ -321,4 +327,57 @@ fn a_receipt_says_what_was_given_up_before_and_after_it_was_sent() {
             pair.a.has(&Event::Abandoned(1)) && pair.a.has(&Event::Abandoned(2)) && pair.a.has(&Event::Delivered(3))
         );
     }
+}
+
+/// Hands over parts of this size, whenever there is word of room, until there are so many.
+fn hand_over(pair: &mut Apps, stream: u16, count: usize, size: usize) {
+    for number in 0..count {
+        let is_last = number + 1 == count;
+        let mut part = message(pattern(size, number));
+        pair.expect("room for the part", MINUTE, |pair| {
+            let now = pair.now();
+            match pair.a.association.send_part(now, stream, part.clone(), ORDERED, is_last, None) {
+                Ok(()) => return true,
+                Err(SendError::Full { message, .. }) => part = message,
+                Err(error) => panic!("{error}"),
+            }
+            false
+        });
+    }
+}
+
+#[test]
+fn parts_larger_than_the_buffer_follow_each_other_though_something_is_kept_back() {
+    for interleaving in [false, true] {
+        let config = Config { send_buffer: 5000, max_send_buffer: 0, interleaving, ..Config::default() };
+        let mut pair = pair(1, Link::delay(SECOND / 100), config.clone(), config);
+        hand_over(&mut pair, 1, 3, 8000);
+        pair.expect("the message", MINUTE, |pair| pair.b.payloads(1).len() == 1);
+        assert_eq!(pair.b.payloads(1)[0].len(), 24_000);
+    }
+}
+
+#[test]
+fn a_full_buffer_behind_an_open_message_does_not_keep_its_parts_out() {
+    let config = Config { send_buffer: 20_000, max_send_buffer: 0, ..Config::default() };
+    let mut pair = pair(1, Link::delay(SECOND / 100), config.clone(), config);
+    hand_over_begin(&mut pair);
+    // Without interleaving they wait until the message before them has come to its end.
+    for _ in 0..40 {
+        pair.a.queue(2, pattern(1000, 0), ORDERED);
+    }
+    let now = pair.now();
+    pair.a.pump(now);
+    pair.run_for(SECOND);
+    assert!(!pair.a.outbox.is_empty(), "the buffer is full");
+    pair.a.events.clear();
+    hand_over(&mut pair, 1, 3, 8000);
+    pair.expect("all of it", MINUTE, |pair| pair.b.payloads(1).len() == 1 && pair.b.payloads(2).len() == 40);
+}
+
+/// The first packets of a message leave, so that it has to be completed before others.
+fn hand_over_begin(pair: &mut Apps) {
+    let now = pair.now();
+    pair.a.association.send_part(now, 1, message(pattern(5000, 9)), ORDERED, false, None).expect("room");
+    pair.run_for(SECOND);
 }

@@ -52,6 +52,8 @@ struct World {
     association: Option<Association>,
     events: Vec<Event>,
     received: Vec<(u16, Message)>,
+    /// Of our association, ports aside.
+    config: Config,
     /// One packet in so many is dropped, in both directions; 0 for none.
     lose: u32,
     rng: StdRng,
@@ -74,6 +76,7 @@ impl World {
             association: None,
             events,
             received,
+            config: Config::default(),
             lose: 0,
             rng: StdRng::seed_from_u64(1),
         }
@@ -81,7 +84,7 @@ impl World {
 
     /// Calls the program's SCTP port, again as long as the program does not listen yet.
     fn connect(&mut self, port: u16) {
-        let config = Config { remote_port: port, rto_initial: Duration::from_millis(100), ..Config::default() };
+        let config = Config { remote_port: port, rto_initial: Duration::from_millis(100), ..self.config.clone() };
         self.expect("the association", |world| {
             if world.association.as_ref().is_none_or(Association::is_closed) {
                 let mut association = Association::new(config.clone(), now(), [9; 32]);
@@ -135,8 +138,9 @@ impl World {
     fn receive(&mut self, datagram: &mut [u8]) {
         let header = Packet::decode(datagram).expect("a packet").header;
         let (local_port, remote_port) = (header.destination_port, header.source_port);
+        let config = &self.config;
         let association = self.association.get_or_insert_with(|| {
-            Association::new(Config { local_port, remote_port, ..Config::default() }, now(), [8; 32])
+            Association::new(Config { local_port, remote_port, ..config.clone() }, now(), [8; 32])
         });
         association.handle_datagram(now(), datagram);
     }
@@ -172,9 +176,21 @@ impl World {
 }
 
 fn echo_server() -> World {
+    echo_server_with(Config::default())
+}
+
+fn echo_server_with(config: Config) -> World {
     let mut world = World::new("echo_server", |theirs, ours| vec![theirs.to_string(), ours.to_string()]);
+    world.config = config;
     world.connect(7);
     world
+}
+
+/// Every combination of what we may offer and usrsctp's programs do not ask for.
+fn offers() -> impl Iterator<Item = Config> {
+    [(false, false), (false, true), (true, false), (true, true)]
+        .into_iter()
+        .map(|(interleaving, zero_checksum)| Config { interleaving, zero_checksum, ..Config::default() })
 }
 
 /// The program as it waits for bulk data, and as it sends it.
@@ -266,4 +282,56 @@ fn bulk_data_comes_in_on_a_lossy_path() {
     world.expect("all", |world| world.received.len() == 300);
     assert!(world.received.iter().all(|(_, message)| message.payload.len() == 10_000));
     world.expect("the shutdown", |world| world.events.contains(&Event::Closed(Closed::Shutdown)));
+}
+
+#[test]
+fn what_we_offer_and_they_do_not_is_not_used_and_harms_nothing() {
+    for config in offers() {
+        let mut world = echo_server_with(config.clone());
+        world.lose = 17;
+        let is_interleaving = world.association.as_ref().is_some_and(Association::is_interleaving);
+        println!("interleaving offered {}, used {is_interleaving}", config.interleaving);
+        assert!(config.interleaving || !is_interleaving);
+        for number in 0..40 {
+            let options = match number % 4 {
+                0 => SendOptions { unordered: true, ..SendOptions::default() },
+                1 => SendOptions { unordered: false, reliability: Reliability::MaxRetransmits(20) },
+                _ => SendOptions::default(),
+            };
+            world.send(0, pattern(1 + number * 120, number), options);
+        }
+        world.expect("all", |world| world.received.len() == 40);
+        let mut lengths: Vec<usize> = world.received.iter().map(|(_, message)| message.payload.len()).collect();
+        lengths.sort_unstable();
+        assert!(lengths.iter().enumerate().all(|(number, length)| *length == 1 + number * 120));
+        world.shut_down();
+    }
+}
+
+#[test]
+fn bulk_data_comes_in_whatever_we_offer() {
+    for config in offers() {
+        let mut world = tsctp("-n 300 -l 10000", Some("127.0.0.1"));
+        world.config = config;
+        world.expect("all", |world| world.received.len() == 300);
+        assert!(world.received.iter().all(|(_, message)| message.payload.len() == 10_000));
+        world.expect("the shutdown", |world| world.events.contains(&Event::Closed(Closed::Shutdown)));
+    }
+}
+
+#[test]
+fn resets_are_answered_and_the_stream_goes_on() {
+    for config in offers() {
+        let mut world = echo_server_with(config);
+        world.send(0, pattern(3000, 1), SendOptions::default());
+        world.expect("the echo", |world| world.received.len() == 1);
+        world.association.as_mut().expect("there is one").reset_streams(now(), &[0]);
+        world.expect("an answer", |world| {
+            world.events.iter().any(|event| matches!(event, Event::OutgoingReset(0) | Event::ResetRefused(0)))
+        });
+        println!("{:?}", world.events.last());
+        world.send(0, pattern(3000, 2), SendOptions::default());
+        world.expect("another echo", |world| world.received.len() == 2);
+        world.shut_down();
+    }
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub channels: datachannel::Config,
     /// The largest UDP payload sent, in bytes. 1200 passes everywhere (RFC 8831, section 5).
     pub mtu: usize,
+    /// Find out by probes whether the path carries larger datagrams than `mtu`, and send data in such (RFC 8899).
+    pub path_mtu_discovery: bool,
     /// The DTLS role taken when the peer leaves the choice to us. `Client` saves a round trip, as the answerer
     /// knows everything first (RFC 8829, section 5.3.1).
     pub dtls_role: dtls::Role,
@@ -49,6 +51,7 @@ impl Config {
             ice,
             channels: datachannel::Config::default(),
             mtu: 1200,
+            path_mtu_discovery: true,
             dtls_role: dtls::Role::Client,
             key_log: None,
             early_datagrams: 16,

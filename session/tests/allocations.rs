@@ -37,7 +37,7 @@ impl World {
             session.end_of_hosts(now);
             session
         };
-        Self { now, sessions: [session(0), session(1)], buf: Vec::with_capacity(4096), frames: 0, bytes: 0 }
+        Self { now, sessions: [session(0), session(1)], buf: Vec::with_capacity(1 << 16), frames: 0, bytes: 0 }
     }
 
     fn connect(&mut self) {
@@ -184,4 +184,42 @@ fn a_packet_sent_and_received_allocates_nothing() {
     println!("{frames} frames, {sent} datagrams, {info:?}");
     let limit = PER_FRAME * frames as u64 + OTHERS;
     assert!(info.count_total <= limit, "{} allocations for {sent} packets, of {limit}", info.count_total);
+}
+
+/// Sends so many messages and reads them at the other side. Gives back how many datagrams the sender has sent so far.
+fn transfer(world: &mut World, id: datachannel::ChannelId, payload: &bytes::Bytes, count: usize) -> u64 {
+    let (mut sent, mut arrived) = (0, 0);
+    while arrived < count {
+        let message = || datachannel::Message { kind: datachannel::Kind::Binary, payload: payload.clone() };
+        while sent < count && world.sessions[0].send(world.now, id, message()).is_ok() {
+            sent += 1;
+        }
+        world.run_for(Duration::from_millis(1));
+        let there = world.sessions[1].channels().ids().next().unwrap();
+        while let Some(message) = world.sessions[1].read(world.now, there) {
+            assert_eq!(message.payload.len(), payload.len());
+            arrived += 1;
+        }
+    }
+    world.sessions[0].stats().transport.datagrams_sent
+}
+
+#[test]
+fn a_packet_of_a_message_allocates_nothing() {
+    const MESSAGES: usize = 1_000;
+    // What one message takes at both ends together: most of it the receiver's buffer, which doubles until all is there.
+    for (length, packets, most) in [(16 << 10, 14, 10), (128 << 10, 113, 13)] {
+        let mut world = World::new();
+        let id = world.sessions[0].open_channel(world.now, datachannel::Options::new("channel")).unwrap();
+        world.connect();
+        let payload = bytes::Bytes::from(vec![7; length]);
+        // Queues have grown to their size after this.
+        let before = transfer(&mut world, id, &payload, MESSAGES);
+        let mut after = 0;
+        let info = measure(|| after = transfer(&mut world, id, &payload, MESSAGES));
+        let sent = after - before;
+        println!("{MESSAGES} messages of {length} bytes in {sent} datagrams, {info:?}");
+        assert!(sent > packets * MESSAGES as u64, "{sent} datagrams");
+        assert!(info.count_total <= most * MESSAGES as u64, "{} allocations for {sent} packets", info.count_total);
+    }
 }

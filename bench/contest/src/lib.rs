@@ -133,17 +133,16 @@ pub trait Stack: Sized {
     }
 }
 
-/// The whole of a program.
-pub fn run<S: Stack>() -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_here::<S>())
+/// The whole of a program, on a worker of the runtime, where programs have their tasks: the main thread that waits for a
+/// future is woken by a system call each time.
+pub fn run(program: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::spawn(program).await? })
 }
 
-/// The same on a runtime that is there already.
+/// What a program does, with one stack.
 pub async fn run_here<S: Stack>() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let role = arguments.next().context("the first argument is `offer`, `answer` or `pairs`")?;
-    let task = arguments.next().context("the second argument is a task in JSON")?;
-    let task: Task = serde_json::from_str(&task)?;
+    let (role, task) = arguments()?;
     let report = match role.as_str() {
         "offer" => workload::offer::<S>(&task).await?,
         "answer" => workload::answer::<S>(&task).await?,
@@ -155,6 +154,14 @@ pub async fn run_here<S: Stack>() -> Result<()> {
     while hear().is_ok() {}
     // Stacks with threads of their own are not waited for.
     std::process::exit(0)
+}
+
+/// Which end this is, and what it has to do.
+fn arguments() -> Result<(String, Task)> {
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().context("the first argument is `offer`, `answer` or `pairs`")?;
+    let task = arguments.next().context("the second argument is a task in JSON")?;
+    Ok((role, serde_json::from_str(&task)?))
 }
 
 /// Prints a line for the other side.

@@ -135,7 +135,7 @@ impl Channels {
     fn finish_if_reset(&mut self, now: Instant, id: ChannelId) {
         let both =
             |channel: &crate::channel::Channel| channel.outgoing == Reset::Done && channel.incoming == Reset::Done;
-        if self.channels.get(&id).is_some_and(both) {
+        if self.channels.get(&id).is_some_and(|channel| both(channel)) {
             self.finish(now, id);
         }
     }
@@ -150,12 +150,22 @@ impl Channels {
         channel.state = State::Closed;
         channel.stream_is_read = true;
         let stream = channel.stream;
+        // A stream is reset once all of it is acknowledged, so that only what never left can be lost.
+        let messages = channel.pending.iter().filter(|outgoing| matches!(outgoing, Outgoing::User(..))).count();
+        let lost = sctp::Unacknowledged { messages, bytes: channel.pending_bytes };
+        self.tell_undelivered(id, lost);
         self.drop_pending(id);
         self.stats.closed += 1;
         self.events.push_back(Event::Closed(id));
         if let Some(stream) = stream {
             self.streams.release(stream);
             self.handle_freed(now, stream);
+        }
+    }
+
+    fn tell_undelivered(&mut self, id: ChannelId, lost: sctp::Unacknowledged) {
+        if lost != sctp::Unacknowledged::default() {
+            self.events.push_back(Event::Undelivered(id, lost));
         }
     }
 
@@ -190,6 +200,7 @@ impl Channels {
                 channel.stream_is_read = true;
             }
         }
+        self.association.forget_lost();
         self.streams.clear();
         self.early.clear();
         self.early_bytes = 0;
@@ -223,6 +234,8 @@ impl Channels {
         }
         channel.state = State::Closed;
         self.stats.closed += 1;
+        let lost = self.unacknowledged(id);
+        self.tell_undelivered(id, lost);
         self.events.extend(error.map(|error| Event::Error(id, error)));
         self.events.push_back(Event::Closed(id));
         self.drop_pending(id);

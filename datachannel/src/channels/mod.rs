@@ -32,7 +32,8 @@ pub struct Channels {
     life: Life,
     /// The association has been up.
     is_connected: bool,
-    channels: BTreeMap<ChannelId, Channel>,
+    /// Boxed, for the tree has room for eleven where there mostly is one.
+    channels: BTreeMap<ChannelId, Box<Channel>>,
     next_id: u32,
     streams: Streams,
     /// Messages on streams that no channel uses yet.
@@ -159,6 +160,7 @@ impl Channels {
             | Event::Delivered(_)
             | Event::Abandoned(_)
             | Event::Error(..)
+            | Event::Undelivered(..)
             | Event::Disconnected(_) => {}
         }
         Some(event)
@@ -176,7 +178,7 @@ impl Channels {
 
     /// What is known of a channel. `None` once it is closed, that event was polled and everything was read.
     pub fn info(&self, id: ChannelId) -> Option<Info> {
-        self.channels.get(&id).map(Channel::info)
+        self.channels.get(&id).map(|channel| channel.info())
     }
 
     /// Where a channel is in its life; `Closed` too if there is no such channel any more.
@@ -208,6 +210,12 @@ impl Channels {
     /// Changes the size of the largest SCTP packet, in bytes, as the path's MTU and the overhead of DTLS ask for.
     pub fn set_max_packet(&mut self, bytes: usize) {
         self.association.set_max_packet(bytes);
+    }
+
+    /// A datagram of this many bytes, all headers but UDP's and IP's included, exceeded the interface's MTU; see
+    /// [`sctp::Association::datagram_too_large`].
+    pub fn datagram_too_large(&mut self, bytes: usize) {
+        self.association.datagram_too_large(bytes);
     }
 
     /// What another layer measured as the round-trip time of the path, so that a lost packet of the handshake costs a few

@@ -40,7 +40,7 @@ impl Channels {
         self.next_id = self.next_id.wrapping_add(1);
         debug!(%id, label = channel.options.label, stream = channel.stream, "opening");
         let negotiated = channel.options.negotiated;
-        self.channels.insert(id, channel);
+        self.channels.insert(id, Box::new(channel));
         self.stats.opened += 1;
         if let Some(stream) = negotiated {
             if self.life == Life::Connected {
@@ -157,7 +157,7 @@ impl Channels {
         channel.heard = true;
         channel.by_peer = true;
         debug!(%id, label = open.label, stream, "opened by the peer");
-        self.channels.insert(id, channel);
+        self.channels.insert(id, Box::new(channel));
         self.streams.assign(stream, id);
         self.peer_names += names;
         self.stats.accepted += 1;

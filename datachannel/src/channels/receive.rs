@@ -264,7 +264,7 @@ impl Channels {
 
     /// Forgets a channel that is over in every respect.
     pub(super) fn forget_if_over(&mut self, id: ChannelId) {
-        let is_over = self.channels.get(&id).is_some_and(Channel::is_over);
+        let is_over = self.channels.get(&id).is_some_and(|channel| channel.is_over());
         if is_over && let Some(channel) = self.channels.remove(&id) {
             self.release_names(&channel);
         }

@@ -203,6 +203,23 @@ impl Channels {
         channel.pending_bytes.saturating_add(of_application)
     }
 
+    /// What was accepted for a channel and the peer's SCTP has not acknowledged: what waits, and what is in flight. This
+    /// looks at everything in flight.
+    pub fn unacknowledged(&self, id: ChannelId) -> sctp::Unacknowledged {
+        let Some(channel) = self.channels.get(&id) else { return sctp::Unacknowledged::default() };
+        let of_stream = |ppid: fn(u32) -> bool| {
+            channel.stream.map(|stream| self.association.unacknowledged(stream, ppid)).unwrap_or_default()
+        };
+        // An empty message is one byte to SCTP.
+        let full = of_stream(|id| matches!(id, ppid::STRING | ppid::BINARY));
+        let empty = of_stream(|id| matches!(id, ppid::STRING_EMPTY | ppid::BINARY_EMPTY));
+        let waiting = channel.pending.iter().filter(|outgoing| matches!(outgoing, Outgoing::User(..))).count();
+        sctp::Unacknowledged {
+            messages: full.messages.saturating_add(empty.messages).saturating_add(waiting),
+            bytes: full.bytes.saturating_add(channel.pending_bytes),
+        }
+    }
+
     /// Sets the level at or below which [`Event::BufferedAmountLow`] comes, once the amount was above it. 0 at first.
     pub fn set_buffered_amount_low_threshold(&mut self, id: ChannelId, bytes: usize) {
         let Some(channel) = self.channels.get_mut(&id) else { return };

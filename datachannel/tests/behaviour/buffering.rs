@@ -7,6 +7,7 @@ use visavis_datachannel::{Config, Event, Message, Options, SendErrorReason};
 fn small_buffer() -> Config {
     let mut config = Config::default();
     config.sctp.send_buffer = 50_000;
+    config.sctp.max_send_buffer = 0;
     config
 }
 

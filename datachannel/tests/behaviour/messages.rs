@@ -53,6 +53,7 @@ fn the_largest_message_passes_and_one_byte_more_is_refused() {
 fn without_a_limit_even_more_than_the_send_buffer_passes() {
     let mut config = Config::default();
     config.sctp.send_buffer = 100_000;
+    config.sctp.max_send_buffer = 0;
     config.remote_max_message = Some(0);
     let mut pair = connected_with(3, lan(), config, Config::default());
     let (a, b) = channel(&mut pair, Options::new("large"));

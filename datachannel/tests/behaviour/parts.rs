@@ -17,6 +17,7 @@ fn config(interleaving: bool) -> Config {
             partial_delivery: true,
             max_message: usize::MAX,
             send_buffer: 256 << 10,
+            max_send_buffer: 0,
             receive_window: 256 << 10,
             ..Config::default().sctp
         },

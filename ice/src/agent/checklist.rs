@@ -173,6 +173,11 @@ pub(super) struct Checklist {
 }
 
 impl Checklist {
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.pairs.shrink_to_fit();
+        self.triggered.shrink_to_fit();
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter()
     }

@@ -81,7 +81,7 @@ impl Agent {
     /// Ends the use of pairs whose consent has expired: not one more datagram leaves over them.
     pub(super) fn expire_consent(&mut self, now: Instant) {
         let expiry = self.config.consent_expiry;
-        for generation in [Some(&mut self.current), self.previous.as_mut()].into_iter().flatten() {
+        for generation in [Some(&mut self.current), self.previous.as_deref_mut()].into_iter().flatten() {
             // Bounded by the pairs: each turn ends one of them.
             let expired = |pair: &&Pair| expires(pair, expiry).is_some_and(|end| end <= now);
             while let Some(route) = generation.active().filter(expired).map(|pair| pair.route) {
@@ -96,7 +96,7 @@ impl Agent {
 
     /// When the next consent check, the silence that means disconnection, or the expiry is due.
     pub(super) fn consent_deadline(&self, now: Instant) -> Option<Instant> {
-        let generations = [Some(&self.current), self.previous.as_ref()].into_iter().flatten();
+        let generations = [Some(&self.current), self.previous.as_deref()].into_iter().flatten();
         generations.fold(None, |deadline, generation| {
             let Some(pair) = generation.active() else { return deadline };
             let silent = pair.heard.map(|heard| heard + self.config.disconnected_after).filter(|silent| *silent > now);

@@ -38,6 +38,11 @@ impl Locals {
         Self { salt, hosts: Vec::new(), reflexive: Vec::new() }
     }
 
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.hosts.shrink_to_fit();
+        self.reflexive.shrink_to_fit();
+    }
+
     pub(super) fn has_host(&self, address: SocketAddr) -> bool {
         self.host(address).is_some()
     }
@@ -155,7 +160,7 @@ impl Agent {
         self.gathering.queries.retain(|query| query.base != local);
         let is_gone = |route: &Route| route.local == local;
         self.lingering.retain(|route| !is_gone(route));
-        for generation in [Some(&mut self.current), self.previous.as_mut()].into_iter().flatten() {
+        for generation in [Some(&mut self.current), self.previous.as_deref_mut()].into_iter().flatten() {
             let had_way = generation.active().is_some();
             generation.pairs.remove(|pair| is_gone(&pair.route));
             generation.selected = generation.selected.filter(|route| !is_gone(route));

@@ -50,7 +50,7 @@ pub struct Agent {
     /// What a restart begins anew.
     current: Generation,
     /// The generation before, as long as it carries the data (RFC 8445, section 9).
-    previous: Option<Generation>,
+    previous: Option<Box<Generation>>,
     /// Credentials of earlier generations whose checks are still answered.
     retired: VecDeque<(u32, Credentials)>,
     /// Routes of earlier generations on which the peer may still send.
@@ -181,6 +181,17 @@ impl Agent {
         self.events.pop_front()
     }
 
+    /// Gives back the memory that finding a path took and keeping it does not need. Worth calling when a path is found
+    /// or lost; it costs little when there is nothing to give back.
+    pub fn shrink_to_fit(&mut self) {
+        self.locals.shrink_to_fit();
+        self.current.shrink_to_fit();
+        self.retired.shrink_to_fit();
+        self.lingering.shrink_to_fit();
+        self.outgoing.shrink_to_fit();
+        self.events.shrink_to_fit();
+    }
+
     /// The state of the connection.
     #[must_use]
     pub const fn state(&self) -> ConnectionState {
@@ -211,7 +222,7 @@ impl Agent {
         };
         is_active
             || proven(&self.current)
-            || self.previous.as_ref().is_some_and(proven)
+            || self.previous.as_deref().is_some_and(proven)
             || self.lingering.contains(&route)
             || self.current.early.iter().any(|early| early.route == route)
     }

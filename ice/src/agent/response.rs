@@ -67,7 +67,7 @@ impl Agent {
         if let Some(pair) = checks.find(|pair| is_this(&pair.check) || is_this(&pair.superseded)) {
             return Some(Answered::Check(pair.route));
         }
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find_map(|generation| {
+        [Some(&self.current), self.previous.as_deref()].into_iter().flatten().find_map(|generation| {
             let mut pairs = generation.pairs.iter();
             let pair = pairs.find(|pair| pair.consents.iter().any(|(other, _)| *other == id))?;
             Some(Answered::Consent(generation.number, pair.route))

@@ -44,6 +44,13 @@ pub(super) struct Generation {
 }
 
 impl Generation {
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.candidates.shrink_to_fit();
+        self.unresolved.shrink_to_fit();
+        self.early.shrink_to_fit();
+        self.pairs.shrink_to_fit();
+    }
+
     pub(super) fn new(number: u32, local: Credentials) -> Self {
         Self {
             number,
@@ -122,7 +129,7 @@ impl Agent {
             });
             old.nominating = None;
             self.linger(&old);
-            self.previous = Some(old);
+            self.previous = Some(Box::new(old));
         }
     }
 
@@ -181,10 +188,10 @@ impl Agent {
     }
 
     pub(super) fn generation(&self, number: u32) -> Option<&Generation> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|each| each.number == number)
+        [Some(&self.current), self.previous.as_deref()].into_iter().flatten().find(|each| each.number == number)
     }
 
     pub(super) fn generation_mut(&mut self, number: u32) -> Option<&mut Generation> {
-        [Some(&mut self.current), self.previous.as_mut()].into_iter().flatten().find(|each| each.number == number)
+        [Some(&mut self.current), self.previous.as_deref_mut()].into_iter().flatten().find(|each| each.number == number)
     }
 }

@@ -45,10 +45,11 @@ impl Future for Receipt {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = std::task::ready!(Pin::new(&mut self.outcome).poll(cx));
+        let may_give_up = self.channel.max_retransmits().is_some() || self.channel.max_packet_life_time().is_some();
         Poll::Ready(match outcome {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::MessageAbandoned { label: self.channel.label().to_owned() }),
-            Err(_) => Err(Error::Undelivered { unsent: self.length }),
+            Ok(false) if may_give_up => Err(Error::MessageAbandoned { label: self.channel.label().to_owned() }),
+            Ok(false) | Err(_) => Err(Error::Undelivered { messages: 1, unsent: self.length }),
         })
     }
 }

@@ -5,10 +5,42 @@ use session::datachannel::{self, Kind, Progress};
 use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
+use crate::error::Error;
 use crate::message::Message;
 
 /// Where the fate of a message is told: true for delivered, false for given up.
 pub(crate) type Confirm = oneshot::Sender<bool>;
+
+/// What was accepted and not delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Lost {
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    pub(crate) const fn is_nothing(self) -> bool {
+        self.messages == 0 && self.bytes == 0
+    }
+
+    pub(crate) const fn into_result(self) -> Result<(), Error> {
+        if self.is_nothing() {
+            return Ok(());
+        }
+        Err(Error::Undelivered { messages: self.messages, unsent: self.bytes })
+    }
+}
+
+impl From<datachannel::sctp::Unacknowledged> for Lost {
+    fn from(of_session: datachannel::sctp::Unacknowledged) -> Self {
+        Self { messages: of_session.messages, bytes: of_session.bytes }
+    }
+}
 
 /// What the application sent.
 pub(crate) enum Outgoing {
@@ -23,6 +55,12 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
+    /// As what it counts if it is lost. A message in parts counts with its last one.
+    pub(crate) const fn as_lost(&self) -> Lost {
+        let ends = matches!(self, Self::Message(..) | Self::Part { is_last: true, .. });
+        Lost { messages: ends as usize, bytes: self.len() }
+    }
+
     pub(crate) const fn len(&self) -> usize {
         match self {
             Self::Message(message, _) | Self::Part { part: message, .. } => message.payload.len(),

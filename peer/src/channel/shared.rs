@@ -10,7 +10,7 @@ use bytes::Bytes;
 use session::datachannel::{self, ChannelId, Kind};
 
 use super::ChannelOptions;
-use super::queued::{Confirm, Inbox, Incoming, OVERHEAD, Outgoing, part};
+use super::queued::{Confirm, Inbox, Incoming, Lost, OVERHEAD, Outgoing, part};
 use crate::description::DataChannelState;
 use crate::error::Error;
 use crate::events::{ChannelEvent, Listeners, Subscribers};
@@ -57,8 +57,10 @@ pub(super) struct State {
     /// Why that message cannot be sent.
     refused: Option<Error>,
     outbox_bytes: usize,
-    /// Bytes that the driver took over and the peer has not acknowledged.
+    /// Bytes that the driver took over and that have not left yet.
     in_flight: usize,
+    /// At the end: what was not delivered.
+    lost: Lost,
     pub(super) low_threshold: usize,
     writers: Wakers,
     inbox: Inbox,
@@ -120,6 +122,7 @@ impl Channel {
                 refused: None,
                 outbox_bytes: 0,
                 in_flight: 0,
+                lost: Lost::default(),
                 low_threshold: 0,
                 writers: Wakers::default(),
                 inbox: Inbox::default(),
@@ -420,8 +423,22 @@ impl Channel {
     }
 
     /// What is left at the end, about which no event tells.
-    pub(crate) fn set_in_flight_quietly(&self, bytes: usize) {
-        lock(&self.state).in_flight = bytes;
+    pub(crate) fn set_lost(&self, lost: Lost) {
+        let mut state = lock(&self.state);
+        (state.lost, state.in_flight) = (lost, lost.bytes);
+    }
+
+    /// What was not delivered; nothing before the end.
+    pub(crate) fn lost(&self) -> Lost {
+        lock(&self.state).lost
+    }
+
+    /// What waits here for the driver.
+    pub(crate) fn waiting(&self) -> Lost {
+        lock(&self.state).outbox.iter().fold(Lost::default(), |mut sum, outgoing| {
+            sum.add(outgoing.as_lost());
+            sum
+        })
     }
 
     /// How much of what the driver took over is still on its way.

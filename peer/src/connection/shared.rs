@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::registry::Registry;
-use crate::channel::{Channel, ChannelOptions, Limits};
+use crate::channel::{Channel, ChannelOptions, Limits, Lost};
 use crate::config::Config;
 use crate::description::{
     DtlsTransportState, IceConnectionState, IceGatheringState, PeerConnectionState, SctpTransportState, SignalingState,
@@ -17,7 +17,7 @@ use crate::description::{
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::events::{ConnectionEvent, Listeners, Subscribers};
-use crate::sync::{Signal, Wakers, lock};
+use crate::sync::{Signal, Wakers, Watched, lock};
 use crate::track::RemoteTrack;
 
 /// Something for the driver to do, with the answer's way back inside.
@@ -34,13 +34,13 @@ pub(crate) struct Shared {
     serial: AtomicU64,
     pub(crate) states: States,
     /// What the path carries, in bits per second.
-    pub(crate) bandwidth: watch::Sender<u64>,
+    pub(crate) bandwidth: Watched<u64>,
     /// Tracks of the peer that nobody accepted yet.
     tracks: Mutex<Arrivals>,
     pub(crate) listeners: Arc<Listeners<ConnectionEvent>>,
     pub(crate) subscribers: Subscribers<ConnectionEvent>,
     /// How it ended, once it has.
-    pub(super) ended: watch::Sender<Option<Ended>>,
+    pub(super) ended: Watched<Option<Ended>>,
 }
 
 /// Tracks of the peer on their way to whoever accepts them.
@@ -56,18 +56,18 @@ struct Arrivals {
 pub(crate) struct Ended {
     /// Why, if it was not asked to.
     pub(crate) reason: Option<Arc<str>>,
-    /// Bytes that were accepted and could not be delivered.
-    pub(crate) unsent: usize,
+    /// What was accepted and could not be delivered.
+    pub(crate) lost: Lost,
 }
 
 /// The current states, which can be watched.
 pub(crate) struct States {
-    pub(crate) signaling: watch::Sender<SignalingState>,
-    pub(crate) gathering: watch::Sender<IceGatheringState>,
-    pub(crate) ice: watch::Sender<IceConnectionState>,
-    pub(crate) dtls: watch::Sender<DtlsTransportState>,
-    pub(crate) sctp: watch::Sender<Option<SctpTransportState>>,
-    pub(crate) connection: watch::Sender<PeerConnectionState>,
+    pub(crate) signaling: Watched<SignalingState>,
+    pub(crate) gathering: Watched<IceGatheringState>,
+    pub(crate) ice: Watched<IceConnectionState>,
+    pub(crate) dtls: Watched<DtlsTransportState>,
+    pub(crate) sctp: Watched<Option<SctpTransportState>>,
+    pub(crate) connection: Watched<PeerConnectionState>,
 }
 
 impl Shared {
@@ -81,17 +81,17 @@ impl Shared {
             registry: Mutex::new(Registry::default()),
             serial: AtomicU64::new(0),
             states: States {
-                signaling: watch::Sender::new(SignalingState::Stable),
-                gathering: watch::Sender::new(IceGatheringState::New),
-                ice: watch::Sender::new(IceConnectionState::New),
-                dtls: watch::Sender::new(DtlsTransportState::New),
-                sctp: watch::Sender::new(None),
-                connection: watch::Sender::new(PeerConnectionState::New),
+                signaling: Watched::new(SignalingState::Stable),
+                gathering: Watched::new(IceGatheringState::New),
+                ice: Watched::new(IceConnectionState::New),
+                dtls: Watched::new(DtlsTransportState::New),
+                sctp: Watched::new(None),
+                connection: Watched::new(PeerConnectionState::New),
             },
-            bandwidth: watch::Sender::new(0),
+            bandwidth: Watched::new(0),
             tracks: Mutex::default(),
             listeners: Arc::new(Listeners::new()),
-            ended: watch::Sender::new(None),
+            ended: Watched::new(None),
         }
     }
 
@@ -182,7 +182,7 @@ impl Shared {
     pub(crate) fn end(&self, ended: Ended) {
         let acceptors = lock(&self.registry).end();
         self.signal.end();
-        self.ended.send_replace(Some(ended));
+        self.ended.set(Some(ended));
         acceptors.wake();
         self.end_tracks();
         self.subscribers.end();
@@ -215,7 +215,7 @@ impl Shared {
     }
 
     pub(crate) fn closed_error(&self) -> Error {
-        Error::ConnectionClosed { reason: self.ended.borrow().as_ref().and_then(|ended| ended.reason.clone()) }
+        Error::ConnectionClosed { reason: self.ended.value().and_then(|ended| ended.reason) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use session::datachannel::{self, ChannelError, ChannelId, Event, SendError, SendErrorReason};
 
 use super::Driver;
-use crate::channel::{Channel, ChannelOptions, Confirm, Incoming, Outgoing};
+use crate::channel::{Channel, ChannelOptions, Confirm, Incoming, Lost, Outgoing};
 use crate::error::Error;
 use crate::events::ConnectionEvent;
 use crate::message::Message;
@@ -24,8 +24,10 @@ pub(super) struct Channels {
     /// Those with something on its way to the peer.
     sending: Vec<ChannelId>,
     /// Who waits for the fate of a message, by the number of its receipt.
-    receipts: HashMap<u64, Confirm>,
+    receipts: HashMap<u64, (ChannelId, Confirm)>,
     next_receipt: u64,
+    /// Those that ended in this turn.
+    ended: Vec<ChannelId>,
 }
 
 struct Entry {
@@ -37,11 +39,20 @@ struct Entry {
     pending_bytes: usize,
     is_readable: bool,
     is_sending: bool,
-    /// Bytes of messages that came too late, the peer having closed the channel.
-    lost: usize,
+    /// What came too late, the peer having closed the channel, or was lost with the session's part of it.
+    lost: Lost,
     close: Close,
     /// What ends the channel, told before its end.
     error: Option<ChannelError>,
+}
+
+impl Entry {
+    /// What waits for room in the session, or has not even come that far.
+    fn waiting(&self) -> Lost {
+        let mut sum = self.channel.waiting();
+        self.pending.iter().for_each(|outgoing| sum.add(outgoing.as_lost()));
+        sum
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +70,7 @@ impl Channels {
             pending: VecDeque::new(),
             skips_parts: false,
             pending_bytes: 0,
-            lost: 0,
+            lost: Lost::default(),
             is_readable: false,
             is_sending: false,
             close: Close::No,
@@ -85,9 +96,18 @@ impl Channels {
     }
 
     fn confirm(&mut self, receipt: u64, is_delivered: bool) {
-        if let Some(confirm) = self.receipts.remove(&receipt) {
+        if let Some((_, confirm)) = self.receipts.remove(&receipt) {
             // Nobody has to wait for it.
             let _ = confirm.send(is_delivered);
+        }
+    }
+
+    /// Whoever still waits for the fate of a message of a channel that has ended learns that it is not known. To be called
+    /// when the session has told everything, which may be of messages after the end of their channel.
+    pub(super) fn end_receipts(&mut self) {
+        if !self.ended.is_empty() {
+            let ended = std::mem::take(&mut self.ended);
+            self.receipts.retain(|_, (channel, _)| !ended.contains(channel));
         }
     }
 
@@ -160,7 +180,7 @@ impl Driver {
     fn flush_outbox(&mut self, now: Instant, id: ChannelId) -> bool {
         let Some(entry) = self.channels.entries.get_mut(&id) else { return false };
         while let Some(outgoing) = entry.pending.pop_front() {
-            let len = outgoing.len();
+            let (len, as_lost) = (outgoing.len(), outgoing.as_lost());
             match hand_out(
                 &mut self.session,
                 now,
@@ -177,7 +197,7 @@ impl Driver {
                 }
                 Handed::Refused => {
                     entry.pending_bytes = entry.pending_bytes.saturating_sub(len);
-                    entry.lost = entry.lost.saturating_add(len);
+                    entry.lost.add(as_lost);
                 }
             }
             self.channels.next_receipt += 1;
@@ -234,6 +254,11 @@ impl Driver {
                     entry.error = Some(error);
                 }
             }
+            Event::Undelivered(id, lost) => {
+                if let Some(entry) = self.channels.entries.get_mut(&id) {
+                    entry.lost.add(lost.into());
+                }
+            }
             Event::Closed(id) => self.handle_closed(now, id),
             Event::Delivered(receipt) => self.channels.confirm(receipt, true),
             Event::Abandoned(receipt) => self.channels.confirm(receipt, false),
@@ -266,27 +291,35 @@ impl Driver {
     fn handle_closed(&mut self, now: Instant, id: ChannelId) {
         let Some(mut entry) = self.channels.entries.remove(&id) else { return };
         hand_over(&mut self.session, now, id, &entry.channel);
-        let left = if self.failure.is_some() || entry.error.is_some() || self.is_late(now) {
-            // The session has thrown away what it had: as much as was last told.
-            entry.channel.buffered()
-        } else {
-            // What was accepted after the peer had closed can no longer be delivered.
-            let (late, _) = entry.channel.take_outbox(&mut entry.pending);
-            let in_session = self.session.channels().buffered_amount(id);
-            entry.pending_bytes.saturating_add(late).saturating_add(in_session).saturating_add(entry.lost)
-        };
-        entry.channel.set_in_flight_quietly(left);
-        self.unsent = self.unsent.saturating_add(left);
+        // What was accepted after the peer had closed can no longer be delivered either.
+        let mut left = entry.waiting();
+        left.add(entry.lost);
+        // Of a connection that stops where it stands the session has not told.
+        left.add(self.session.channels().unacknowledged(id).into());
+        entry.channel.take_outbox(&mut entry.pending);
+        entry.channel.set_lost(left);
+        self.lost.add(left);
+        self.channels.ended.push(id);
         self.shared.forget(&entry.channel);
         let error = self.failure.clone().or_else(|| {
             let failed = |error: ChannelError| Error::ChannelFailed {
                 label: entry.channel.label.clone(),
                 reason: error.to_string(),
             };
-            let undelivered = (left > 0).then_some(Error::Undelivered { unsent: left });
-            entry.error.map(failed).or(undelivered)
+            entry.error.map(failed).or(left.into_result().err())
         });
         entry.channel.set_closed(error);
+    }
+
+    /// What of a channel was accepted and is not known to have arrived.
+    pub(crate) fn undelivered(&self, channel: &Channel) -> Lost {
+        let Some((id, entry)) = channel.id().and_then(|id| self.channels.entries.get_key_value(&id)) else {
+            return channel.lost();
+        };
+        let mut left = entry.waiting();
+        left.add(entry.lost);
+        left.add(self.session.channels().unacknowledged(*id).into());
+        left
     }
 
     /// At the end of the connection, whatever its channels have not been told.
@@ -332,7 +365,7 @@ fn hand_out(
     now: Instant,
     id: ChannelId,
     entry: &mut Entry,
-    receipts: &mut HashMap<u64, Confirm>,
+    receipts: &mut HashMap<u64, (ChannelId, Confirm)>,
     number: u64,
     outgoing: Outgoing,
 ) -> Handed {
@@ -355,7 +388,7 @@ fn hand_out(
     };
     match result {
         Ok(()) => {
-            receipts.extend(confirm.map(|confirm| (number, confirm)));
+            receipts.extend(confirm.map(|confirm| (number, (id, confirm))));
             Handed::Over
         }
         Err(SendError { reason: SendErrorReason::Full { .. }, message }) => Handed::Back(match part {

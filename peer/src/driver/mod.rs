@@ -7,6 +7,7 @@ mod backlog;
 mod channels;
 mod gather;
 pub(crate) mod interfaces;
+mod io;
 mod mdns;
 mod media;
 pub(crate) mod sockets;
@@ -29,7 +30,7 @@ use self::gather::Gathering;
 use self::mdns::Mdns;
 use self::media::Tracks;
 use self::sockets::Sockets;
-use crate::channel::{Channel, DataChannel};
+use crate::channel::{Channel, DataChannel, Lost};
 use crate::connection::{Command, Ended, Handle, Shared};
 use crate::description::{CandidatePair, IceCandidate, IceCandidateError, IceConnectionState, SessionDescription};
 use crate::error::Error;
@@ -61,14 +62,16 @@ pub(crate) struct Driver {
     backlog: Backlog,
     /// There was more to send or to read than one turn takes.
     is_busy: bool,
+    /// A state has changed in this turn, so that memory may be free.
+    has_advanced: bool,
     timer: Pin<Box<Sleep>>,
     life: Life,
     /// Why it ended, if nobody here asked for it.
     reason: Option<Arc<str>>,
     /// What channels are told of that, unless the peer has closed in good order.
     failure: Option<Error>,
-    /// Bytes of channels that closed before they could be delivered.
-    unsent: usize,
+    /// What channels that closed could not deliver.
+    lost: Lost,
     has_finished: bool,
 }
 
@@ -114,18 +117,21 @@ impl Driver {
             mdns: Mdns::default(),
             backlog: Backlog::default(),
             is_busy: false,
+            has_advanced: false,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             life: Life::Open,
             reason: None,
             failure: None,
-            unsent: 0,
+            lost: Lost::default(),
             has_finished: false,
             shared,
         })
     }
 
     /// Runs until the connection has ended.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// Boxed, or else the task would hold the driver twice: as it was given, and as it runs.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let mut busy = 0;
         while !self.turn(Instant::now()) {
             if self.is_busy && busy < BUSY_TURNS {
@@ -158,7 +164,12 @@ impl Driver {
         self.flush_outboxes(now);
         self.advance_close(now);
         self.handle_events(now);
+        self.channels.end_receipts();
         self.transmit(now);
+        if std::mem::take(&mut self.has_advanced) {
+            // What it took to get here is no longer needed, and most connections are idle most of the time.
+            self.session.shrink_to_fit();
+        }
         self.has_ended(now)
     }
 
@@ -190,7 +201,7 @@ impl Driver {
             tracing::debug!("closing");
             self.life = Life::Flushing { deadline: now + self.shared.config.close_timeout };
             // Of channels that closed earlier others have been told.
-            self.unsent = 0;
+            self.lost = Lost::default();
             for channel in self.shared.channels() {
                 channel.set_closing();
                 self.attend(now, &channel);
@@ -231,29 +242,29 @@ impl Driver {
         let event = match event {
             Event::NegotiationNeeded => ConnectionEvent::NegotiationNeeded,
             Event::SignalingState(state) => {
-                states.signaling.send_replace(state);
+                states.signaling.set(state);
                 ConnectionEvent::SignalingStateChange(state)
             }
             Event::IceGatheringState(state) => {
-                states.gathering.send_replace(state);
+                states.gathering.set(state);
                 ConnectionEvent::IceGatheringStateChange(state)
             }
             Event::IceConnectionState(state) => {
-                states.ice.send_replace(state);
+                states.ice.set(state);
                 let is_path_lost = matches!(state, IceConnectionState::Disconnected | IceConnectionState::Failed);
                 self.watch_interfaces(now, is_path_lost);
                 ConnectionEvent::IceConnectionStateChange(state)
             }
             Event::DtlsState(state) => {
-                states.dtls.send_replace(state);
+                states.dtls.set(state);
                 ConnectionEvent::DtlsStateChange(state)
             }
             Event::SctpState(state) => {
-                states.sctp.send_replace(Some(state));
+                states.sctp.set(Some(state));
                 ConnectionEvent::SctpStateChange(state)
             }
             Event::ConnectionState(state) => {
-                states.connection.send_replace(state);
+                states.connection.set(state);
                 ConnectionEvent::ConnectionStateChange(state)
             }
             Event::IceCandidate(candidate) => ConnectionEvent::IceCandidate(candidate.map(IceCandidate::from)),
@@ -279,7 +290,7 @@ impl Driver {
             Event::TrackMuted(transceiver) => return self.mute(transceiver, true),
             Event::TrackUnmuted(transceiver) => return self.mute(transceiver, false),
             Event::Bandwidth(estimate) => {
-                self.shared.bandwidth.send_replace(estimate);
+                self.shared.bandwidth.set(estimate);
                 return;
             }
             Event::Ended(why) => {
@@ -288,6 +299,7 @@ impl Driver {
             }
             _ => return,
         };
+        self.has_advanced = true;
         self.shared.emit(&event);
     }
 
@@ -376,17 +388,17 @@ impl Driver {
         self.handle_events(now);
         self.close_channels(now);
         self.end_tracks();
-        let ended = Ended { reason: self.reason.take(), unsent: self.unsent };
-        tracing::debug!(reason = ended.reason.as_deref(), unsent = ended.unsent, "ended");
-        self.shared.states.signaling.send_replace(session::SignalingState::Closed);
-        self.shared.states.ice.send_replace(session::ice::ConnectionState::Closed);
-        let dtls = *self.shared.states.dtls.borrow();
+        let ended = Ended { reason: self.reason.take(), lost: self.lost };
+        tracing::debug!(reason = ended.reason.as_deref(), lost = ?ended.lost, "ended");
+        self.shared.states.signaling.set(session::SignalingState::Closed);
+        self.shared.states.ice.set(session::ice::ConnectionState::Closed);
+        let dtls = self.shared.states.dtls.value();
         if !matches!(dtls, DtlsState::Closed | DtlsState::Failed) {
-            self.shared.states.dtls.send_replace(DtlsState::Closed);
+            self.shared.states.dtls.set(DtlsState::Closed);
             self.shared.emit(&ConnectionEvent::DtlsStateChange(DtlsState::Closed));
         }
         let closed = session::ConnectionState::Closed;
-        if self.shared.states.connection.send_replace(closed) != closed {
+        if self.shared.states.connection.set(closed) != closed {
             self.shared.emit(&ConnectionEvent::ConnectionStateChange(closed));
         }
         // Late calls find the queue closed, and are told why.

@@ -10,9 +10,8 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rand::RngExt;
 use session::ice::Route;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
+use super::io::Io;
 use crate::stats::{SocketCounters, SocketStats};
 
 /// How many receive buffers one system call fills.
@@ -27,6 +26,15 @@ const BURST: usize = 4;
 /// A joined send must fit one IP packet, headers included.
 const MAX_SEND: usize = 65_000;
 
+/// The system's number for a datagram that exceeds the interface's MTU, which `io::ErrorKind` has no name for.
+const EMSGSIZE: i32 = if cfg!(windows) {
+    10_040
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    90
+} else {
+    40
+};
+
 thread_local! {
     /// Where datagrams are received. It belongs to the thread, not to the connection: thousands of idle connections
     /// need none, and the busy ones share what is warm in the cache.
@@ -36,9 +44,11 @@ thread_local! {
 /// One socket and what it counted.
 pub(crate) struct Socket {
     local: SocketAddr,
-    io: UdpSocket,
+    io: Io,
     state: UdpSocketState,
     counters: SocketCounters,
+    /// The size of a datagram that exceeds the interface's MTU, until somebody asks for it.
+    too_large: Option<usize>,
 }
 
 impl Socket {
@@ -53,10 +63,10 @@ impl Socket {
         let _ = socket.set_recv_buffer_size(buffer);
         let _ = socket.set_send_buffer_size(buffer);
         bind_port(&socket, address, ports)?;
-        let io = UdpSocket::from_std(socket.into())?;
+        let io = Io::new(socket.into())?;
         let local = io.local_addr()?;
-        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
-        Ok(Self { local, io, state, counters: SocketCounters::default() })
+        let state = UdpSocketState::new(UdpSockRef::from(io.socket()))?;
+        Ok(Self { local, io, state, counters: SocketCounters::default(), too_large: None })
     }
 
     pub(crate) const fn local(&self) -> SocketAddr {
@@ -70,8 +80,8 @@ impl Socket {
             let mut slices: [_; BATCH] = std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
             let mut metas = [RecvMeta::default(); BATCH];
             let mut received = 0;
-            let result = self.io.try_io(Interest::READABLE, || {
-                received = self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut metas)?;
+            let result = self.io.receive(|socket| {
+                received = self.state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)?;
                 // A batch that is not full has emptied the socket: saying so spares the call that would find that out.
                 if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
@@ -127,6 +137,9 @@ impl Socket {
                 Err(_) if self.state.max_gso_segments().saturating_mul(segment) < now.len() => continue,
                 Err(error) => {
                     tracing::debug!(local = %self.local, remote = %destination, %error, "sending failed");
+                    if error.raw_os_error() == Some(EMSGSIZE) {
+                        self.too_large = Some(segment.min(now.len()));
+                    }
                     self.counters.send_errors = self.counters.send_errors.wrapping_add(count);
                 }
             }
@@ -135,20 +148,14 @@ impl Socket {
         true
     }
 
-    fn send_once(&self, destination: SocketAddr, contents: &[u8], segment: usize) -> io::Result<()> {
+    fn send_once(&mut self, destination: SocketAddr, contents: &[u8], segment: usize) -> io::Result<()> {
         let segment_size = (contents.len() > segment).then_some(segment);
         let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        let send = || self.state.try_send(UdpSockRef::from(&self.io), &transmit);
-        match send() {
-            // Once more under the eyes of tokio, which takes note of it and says when there is room. It is not asked
-            // first because of a new socket it only knows later that it has room.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.io.try_io(Interest::WRITABLE, send),
-            result => result,
-        }
+        self.io.send(|socket| self.state.try_send(UdpSockRef::from(socket), &transmit))
     }
 
     fn stats(&self) -> SocketStats {
-        let socket = socket2::SockRef::from(&self.io);
+        let socket = socket2::SockRef::from(self.io.socket());
         SocketStats {
             local: self.local,
             receive_buffer: socket.recv_buffer_size().unwrap_or(0),
@@ -204,6 +211,11 @@ impl Sockets {
         }
     }
 
+    /// The size of a datagram that the interface would not take, told once.
+    pub(crate) fn take_too_large(&mut self, local: SocketAddr) -> Option<usize> {
+        self.list.iter_mut().find(|socket| socket.local == local)?.too_large.take()
+    }
+
     /// Counts datagrams that were given up because their socket had no room for too long.
     pub(crate) fn count_dropped(&mut self, local: SocketAddr, count: u64) {
         if let Some(socket) = self.list.iter_mut().find(|socket| socket.local == local) {
@@ -215,7 +227,7 @@ impl Sockets {
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
         for socket in &self.list {
-            if socket.io.poll_recv_ready(cx).is_ready() {
+            if socket.io.poll_readable(cx).is_ready() {
                 ready = Poll::Ready(());
             }
         }
@@ -224,7 +236,7 @@ impl Sockets {
 
     pub(crate) fn poll_writable(&self, local: SocketAddr, cx: &mut Context<'_>) -> Poll<()> {
         match self.find(local) {
-            Some(socket) => socket.io.poll_send_ready(cx).map(|_| ()),
+            Some(socket) => socket.io.poll_writable(cx),
             None => Poll::Ready(()),
         }
     }
@@ -336,6 +348,7 @@ mod tests {
         assert!(here.send(b"lost", nowhere, 4));
         assert!(here.send(&vec![0; 70_000], Route { local, remote }, 70_000));
         assert_eq!(here.stats()[0].counters.send_errors, 2);
+        assert_eq!((here.take_too_large(local), here.take_too_large(local)), (Some(70_000), None));
         assert!(here.send(b"found", Route { local, remote }, 5));
         assert_eq!(receive(&mut there, 1).await, [b"found"]);
     }

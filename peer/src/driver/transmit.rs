@@ -88,7 +88,11 @@ impl Driver {
     }
 
     fn begin(&self, route: Route, segment: usize) -> Run {
-        Run { route, segment, limit: self.sockets.max_segments(route.local, segment).saturating_mul(segment) }
+        // What is larger than the path is known to carry is a probe. It leaves alone: with company the system would refuse
+        // that too, and might do without segmentation offload from then on.
+        let count =
+            if segment > self.session.max_datagram() { 1 } else { self.sockets.max_segments(route.local, segment) };
+        Run { route, segment, limit: count.saturating_mul(segment) }
     }
 
     /// Sends a run, or keeps it until the socket has room. Returns whether there may be more.
@@ -97,6 +101,9 @@ impl Driver {
         let must_wait = self.backlog.blocked().contains(&run.route.local);
         if must_wait || !self.sockets.send(datagrams, run.route, run.segment) {
             self.backlog.push(now, datagrams, run.route, run.segment);
+        }
+        if let Some(bytes) = self.sockets.take_too_large(run.route.local) {
+            self.session.datagram_too_large(bytes);
         }
         !self.backlog.is_full()
     }

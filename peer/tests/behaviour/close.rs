@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use visavis::{ChannelOptions, Config, DataChannelState, Error, Initiator, Message, PeerConnectionState, event};
+use visavis::{
+    ChannelOptions, Config, DataChannelState, Error, Initiator, Message, PeerConnectionState, Receiver, event,
+};
 
 use crate::support::{Pair, config, pattern, recv, within};
 
@@ -131,8 +133,9 @@ async fn a_peer_that_does_not_read_cannot_hold_a_close_for_ever() {
         within(pair.here.send(pattern(60_000, number))).await.unwrap();
     }
     let error = within(pair.initiator.peer_connection().close()).await.unwrap_err();
-    let Error::Undelivered { unsent } = error else { panic!("{error:?}") };
+    let Error::Undelivered { messages, unsent } = error else { panic!("{error:?}") };
     assert!(unsent > 0 && unsent <= 20 * 60_000, "{unsent}");
+    assert!(messages > 0 && messages <= 20 && unsent <= messages * 60_000, "{messages}");
     assert!(error.to_string().contains("close_timeout"), "{error}");
 }
 
@@ -190,4 +193,134 @@ fn handles_outlive_the_runtime_of_their_connection() {
         assert!(error.to_string().contains("its task was stopped"), "{error}");
         within(pair.receiver.peer_connection().close()).await.unwrap();
     });
+}
+
+/// A relay between two peers that a test can cut: the answer's candidate is replaced by the relay's address.
+struct Cable {
+    is_cut: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Cable {
+    /// Two peers with an open channel, and the cable between them.
+    async fn pair(initiating: Config, receiving: Config) -> (Pair, Self) {
+        let is_cut = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let initiator = Initiator::new(initiating).unwrap();
+        let receiver = Receiver::new(receiving).unwrap();
+        let offer = within(initiator.create_data_channel_offer("channel")).await.unwrap();
+        let mut without = offer.clone();
+        // Whoever answers is called, and calls back where the call came from.
+        without.sdp = offer
+            .sdp
+            .lines()
+            .filter(|line| !line.starts_with("a=candidate"))
+            .fold(String::new(), |all, line| all + line + "\r\n");
+        let mut answer = within(receiver.process_offer(without)).await.unwrap();
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let line = answer.sdp.lines().find(|line| line.starts_with("a=candidate")).unwrap().to_owned();
+        let port: u16 = line.split(' ').nth(5).unwrap().parse().unwrap();
+        let through = line.replace(&format!(" {port} "), &format!(" {} ", socket.local_addr().unwrap().port()));
+        answer.sdp = answer.sdp.replace(&line, &through);
+        tokio::spawn(Self::relay(socket, port, is_cut.clone()));
+        within(initiator.process_answer(answer)).await.unwrap();
+        let here = initiator.peer_connection().data_channel("channel").unwrap();
+        within(here.opened()).await.unwrap();
+        let there = within(receiver.peer_connection().accept_data_channel()).await.unwrap();
+        (Pair { initiator, receiver, here, there }, Self { is_cut })
+    }
+
+    async fn relay(socket: tokio::net::UdpSocket, port: u16, is_cut: Arc<std::sync::atomic::AtomicBool>) {
+        let answering = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let (mut offering, mut buf) = (None, vec![0; 65_536]);
+        while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+            if from != answering {
+                offering = Some(from);
+            }
+            let to = if from == answering { offering } else { Some(answering) };
+            if let Some(to) = to.filter(|_| !is_cut.load(std::sync::atomic::Ordering::Relaxed)) {
+                // What is lost here is lost as on any path.
+                let _ = socket.send_to(&buf[..len], to).await;
+            }
+        }
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn messages_that_left_for_a_peer_that_is_gone_are_named_by_the_close_and_their_receipts() {
+    let impatient = Config { close_timeout: Duration::from_millis(300), ..config() };
+    let (pair, cable) = Cable::pair(impatient, config()).await;
+    let arrived = within(pair.here.send_with_receipt("arrives")).await.unwrap();
+    within(arrived).await.unwrap();
+    cable.cut();
+    // Few enough to be in flight at once: nothing waits, and nothing is delivered.
+    let mut receipts = Vec::new();
+    for number in 0..3 {
+        receipts.push(within(pair.here.send_with_receipt(pattern(1_000, number))).await.unwrap());
+    }
+    within(pair.here.buffered_amount_low()).await;
+    let error = within(pair.here.close()).await.unwrap_err();
+    assert!(matches!(error, Error::Undelivered { messages: 3, unsent: 3_000 }), "{error:?}");
+    let error = within(pair.initiator.peer_connection().close()).await.unwrap_err();
+    assert!(matches!(error, Error::Undelivered { messages: 3, unsent: 3_000 }), "{error:?}");
+    for receipt in receipts {
+        let error = within(receipt).await.unwrap_err();
+        assert!(matches!(error, Error::Undelivered { messages: 1, unsent: 1_000 }), "{error:?}");
+    }
+    // Asked again, the channel says the same.
+    let error = within(pair.here.close()).await.unwrap_err();
+    assert!(matches!(error, Error::Undelivered { messages: 3, unsent: 3_000 }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_slow_reader_delays_a_close_but_loses_nothing() {
+    let slow = Config { receive_buffer: 10_000, receive_window: Some(100_000), ..config() };
+    let pair = Pair::of(config(), slow).await;
+    let mut receipts = Vec::new();
+    for number in 0..20 {
+        receipts.push(within(pair.here.send_with_receipt(pattern(60_000, number))).await.unwrap());
+    }
+    let closing = tokio::spawn(pair.initiator.peer_connection().close());
+    for number in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(recv(&pair.there).await, Message::from(pattern(60_000, number)));
+    }
+    within(closing).await.unwrap().unwrap();
+    for receipt in receipts {
+        within(receipt).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_the_peer_closes_names_what_it_lost_while_others_go_on() {
+    let stubborn = Config { receive_buffer: 10_000, receive_window: Some(100_000), ..config() };
+    let pair = Pair::of(config(), stubborn).await;
+    let other = pair.initiator.peer_connection().create_data_channel("other", ChannelOptions::default()).unwrap();
+    within(other.opened()).await.unwrap();
+    let there = within(pair.receiver.peer_connection().accept_data_channel()).await.unwrap();
+    let mut receipts = Vec::new();
+    for number in 0..20 {
+        receipts.push(within(pair.here.send_with_receipt(pattern(60_000, number))).await.unwrap());
+    }
+    let closing = pair.there.close();
+    let closed = within(pair.here.close()).await;
+    let (mut delivered, mut lost) = (0, 0);
+    for receipt in receipts {
+        match within(receipt).await {
+            Ok(()) => delivered += 1,
+            Err(Error::Undelivered { .. }) => lost += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(delivered + lost, 20);
+    match closed {
+        Ok(()) => assert_eq!(lost, 0),
+        Err(Error::Undelivered { messages, .. }) => assert_eq!(messages, lost),
+        Err(error) => panic!("{error:?}"),
+    }
+    within(closing).await.unwrap();
+    within(other.send("goes on")).await.unwrap();
+    assert_eq!(recv(&there).await, Message::from("goes on"));
 }

@@ -26,6 +26,7 @@ mod messages;
 mod mutations;
 #[cfg(test)]
 mod parts;
+mod path_mtu;
 #[cfg(test)]
 mod pressure;
 #[cfg(test)]

@@ -282,6 +282,7 @@ impl Estimator {
         let queue = match (self.drain.is_draining(), self.drain.is_full() && self.loss.is_notable()) {
             (true, _) => Queue::Draining,
             (false, true) => Queue::Full,
+            (false, false) if self.drain.is_queued() => Queue::Standing,
             (false, false) => Queue::Unknown,
         };
         let recovered = self.delay.update(now, self.acknowledged.rate(), probed, queue);

@@ -160,8 +160,17 @@ impl Association {
             self.stats.refused += 1;
             return;
         }
+        let before = self.stats.fast_retransmits;
         let outcome = self.outbound.acknowledge(now, sack, &mut self.stats);
         self.after_ack(now, outcome);
+        self.after_loss(now, before);
+    }
+
+    /// What lost something may have lost it for its size.
+    fn after_loss(&mut self, now: Instant, before: u64) {
+        if self.stats.fast_retransmits > before {
+            self.question_path_mtu(now);
+        }
     }
 
     /// The cumulative ack of SHUTDOWN.
@@ -197,15 +206,17 @@ impl Association {
     /// Chunks that were overtaken have had their time (RFC 8985, section 6.2).
     pub(super) fn on_reorder_timeout(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Open(..)) {
+            let before = self.stats.fast_retransmits;
             self.outbound.on_reorder_timeout(now, &mut self.stats);
+            self.after_loss(now, before);
             self.timers.start(Timer::Reorder, self.outbound.reorder_at());
         }
     }
 
     /// Nothing was heard of the tail (RFC 8985, section 7.3).
     pub(super) fn on_probe_timeout(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Open(..)) {
-            self.outbound.on_probe_timeout(now, &mut self.stats);
+        if matches!(self.phase, Phase::Open(..)) && self.outbound.on_probe_timeout(now, &mut self.stats) {
+            self.doubt_path_mtu();
         }
     }
 
@@ -215,6 +226,9 @@ impl Association {
             return;
         }
         let counts = self.outbound.on_timeout(now, &mut self.stats);
+        if counts {
+            self.doubt_path_mtu();
+        }
         self.timers.stop(Timer::Reorder);
         self.timers.stop(Timer::Probe);
         if self.outbound.needs_timer() {

@@ -81,6 +81,9 @@ impl Association {
             | Parameter::ForwardTsnSupported
             | Parameter::Unknown { .. } => None,
         });
+        if answered.is_some_and(|nonce| self.on_probe_ack(nonce)) {
+            return;
+        }
         match self.heartbeat.pending {
             Some((nonce, sent)) if answered == Some(nonce) => {
                 self.heartbeat.pending = None;

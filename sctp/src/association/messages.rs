@@ -95,7 +95,7 @@ impl Association {
         if self.outbound.is_resetting(stream) {
             return Err(SendError::Resetting(message));
         }
-        if !self.outbound.has_room(message.payload.len()) {
+        if !self.outbound.has_room(message.payload.len(), is_open) {
             return Err(SendError::Full { message, free: self.outbound.capacity() });
         }
         match piece {

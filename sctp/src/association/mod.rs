@@ -7,6 +7,7 @@ mod heartbeat;
 mod messages;
 mod opening;
 mod path;
+mod path_mtu;
 mod phase;
 mod receive;
 mod reset;
@@ -20,12 +21,13 @@ pub use phase::State;
 use crate::config::{Config, sane_packet};
 use crate::event::{Closed, Event};
 use crate::message::{Message, SendError, SendOptions};
-use crate::outbound::Outbound;
+use crate::outbound::{ByStream, Outbound, Unacknowledged};
 use crate::packet::{Cause, Causes, Chunk, Header, code};
 use crate::serial::Tsn;
 use crate::stats::Stats;
 use cookie::CookieJar;
 use messages::Piece;
+use path_mtu::PathMtu;
 use phase::{Phase, Stage};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -54,6 +56,7 @@ pub struct Association {
     resets: Resets,
     timers: Timers,
     heartbeat: heartbeat::Heartbeat,
+    path_mtu: PathMtu,
     /// Whole packets that belong to no association, or not to this state of it.
     replies: VecDeque<Reply>,
     /// Encoded chunks for the next packet.
@@ -70,6 +73,8 @@ pub struct Association {
     /// See [`hold_data`](Self::hold_data).
     is_held: bool,
     events: VecDeque<Event>,
+    /// What the end of the association, or its restart, has cost.
+    lost: ByStream,
     stats: Stats,
     /// Room for the lists of a SACK, kept to save allocations.
     scratch: (Vec<u8>, Vec<u8>),
@@ -97,6 +102,7 @@ impl Association {
             resets: Resets::new(initial_tsn),
             timers: Timers::default(),
             heartbeat: heartbeat::Heartbeat::default(),
+            path_mtu: PathMtu::new(config.max_packet, config.max_probed_packet),
             replies: VecDeque::new(),
             control: VecDeque::new(),
             cookie_ack_due: false,
@@ -106,6 +112,7 @@ impl Association {
             is_path_lost: false,
             is_held: false,
             events: VecDeque::new(),
+            lost: ByStream::new(),
             stats: Stats::default(),
             scratch: (Vec::new(), Vec::new()),
             config,
@@ -157,6 +164,7 @@ impl Association {
                     Timer::Sack => self.on_sack_timeout(),
                     Timer::Heartbeat => self.on_heartbeat_timeout(now),
                     Timer::Reconfig => self.on_reconfig_timeout(now),
+                    Timer::PathMtu => self.on_path_mtu_timeout(),
                 }
             }
         }
@@ -166,6 +174,27 @@ impl Association {
     /// Bytes that `send` takes now, at least; the charge for a message is subtracted already.
     pub fn send_capacity(&self) -> usize {
         self.outbound.capacity()
+    }
+
+    /// What was accepted for a stream and the peer has not acknowledged, also after the end. Messages count whose payload
+    /// protocol identifier `counts` says so. This looks at everything that is in flight: it is for an end, not for a
+    /// packet.
+    pub fn unacknowledged(&self, stream: u16, counts: impl Fn(u32) -> bool) -> Unacknowledged {
+        let live = self.outbound.unacknowledged();
+        let of_stream = |all: &ByStream| {
+            let those = all.range((stream, 0)..=(stream, u32::MAX)).filter(|((_, ppid), _)| counts(*ppid));
+            those.fold(Unacknowledged::default(), |sum, (_, each)| Unacknowledged {
+                messages: sum.messages.saturating_add(each.messages),
+                bytes: sum.bytes.saturating_add(each.bytes),
+            })
+        };
+        let (live, lost) = (of_stream(&live), of_stream(&self.lost));
+        Unacknowledged { messages: live.messages + lost.messages, bytes: live.bytes + lost.bytes }
+    }
+
+    /// Whoever asked [`unacknowledged`](Self::unacknowledged) after a restart knows what that cost.
+    pub fn forget_lost(&mut self) {
+        self.lost.clear();
     }
 
     /// Payload bytes of a stream that wait to be sent for the first time.
@@ -187,11 +216,19 @@ impl Association {
         }
     }
 
-    /// The path carries SCTP packets of this many bytes from now on; see [`Config::max_packet`]. Chunks that were cut
-    /// for larger ones go alone, oversized, when they have to be sent again.
+    /// Every path carries SCTP packets of this many bytes from now on; see [`Config::max_packet`]. Chunks that were cut
+    /// for larger ones go alone, oversized, when they have to be sent again. What the search for larger ones found
+    /// counts no more.
     pub fn set_max_packet(&mut self, max_packet: usize) {
         self.config.max_packet = sane_packet(max_packet);
         self.outbound.set_max_packet(self.config.max_packet);
+        self.path_mtu = PathMtu::new(self.config.max_packet, self.config.max_probed_packet);
+        self.timers.stop(Timer::PathMtu);
+    }
+
+    /// How large packets are now at most, in bytes; a larger one is a probe of the path.
+    pub fn packet_size(&self) -> usize {
+        self.path_mtu.packet(self.outbound.paced_packet())
     }
 
     /// What another layer measured as the round-trip time of this path, to be told before [`connect`](Self::connect);
@@ -215,6 +252,7 @@ impl Association {
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats.clone();
         self.outbound.fill_stats(&mut stats);
+        stats.packet_size = self.packet_size();
         stats.receive_buffer_used = self.phase.peer().map_or(0, |peer| peer.inbound.used());
         stats
     }
@@ -280,6 +318,7 @@ impl Association {
         self.timers.stop_all();
         self.control.clear();
         (self.cookie_ack_due, self.shutdown_due) = (false, false);
+        self.lost = self.outbound.unacknowledged();
         self.outbound = Outbound::new(&self.config, self.initial_tsn);
         self.resets = Resets::new(self.initial_tsn);
         self.events.push_back(Event::Closed(why));

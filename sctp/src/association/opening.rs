@@ -134,6 +134,7 @@ impl Association {
             self.timers.start(Timer::Retransmit, Some(now + self.outbound.timeout()));
         }
         self.schedule_heartbeat(now);
+        self.search_path_mtu();
         self.events.push_back(Event::Connected);
         self.refuse_impossible_streams();
         if let Some(peer) = self.phase.peer() {
@@ -160,6 +161,7 @@ impl Association {
         }
         self.local_tag = cookie.local_tag;
         let waits_for_room = self.outbound.waits_for_room();
+        self.lost = self.outbound.unacknowledged();
         self.outbound = Outbound::new(&self.config, cookie.local_initial_tsn);
         self.outbound.partial_reliability = cookie.forward_tsn;
         self.outbound.set_interleaving(cookie.interleaving);
@@ -171,6 +173,7 @@ impl Association {
         (self.errors, self.shutdown_due, self.cookie_ack_due) = (0, false, true);
         self.phase = Phase::Open(Stage::Established, peer);
         self.schedule_heartbeat(now);
+        self.search_path_mtu();
         self.events.push_back(Event::Restarted);
         // Nobody who waits for room waits for ever.
         self.events.extend(waits_for_room.then_some(Event::Writable));

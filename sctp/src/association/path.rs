@@ -38,6 +38,7 @@ impl Association {
                     self.errors = 0;
                     self.resume(now);
                 }
+                self.search_path_mtu();
                 self.settle(now);
             }
         }

@@ -23,10 +23,12 @@ pub(super) enum Timer {
     Heartbeat,
     /// A re-configuration request.
     Reconfig,
+    /// An unanswered probe of the path's MTU, or the next search.
+    PathMtu,
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Init,
         Self::Shutdown,
         Self::Guard,
@@ -37,6 +39,7 @@ impl Timer {
         Self::Sack,
         Self::Heartbeat,
         Self::Reconfig,
+        Self::PathMtu,
     ];
 }
 

@@ -64,6 +64,10 @@ impl Association {
         let (stage, tag) = (*stage, peer.tag);
         // Both sides have DTLS around their packets (RFC 9653, section 5.2).
         let no_checksum = self.config.zero_checksum && peer.zero_checksum;
+        if self.transmit_probe(now, buf, !no_checksum) {
+            return true;
+        }
+        let Phase::Open(_, peer) = &self.phase else { return false };
         let sends_data = match stage {
             Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived => true,
             Stage::ShutdownSent | Stage::ShutdownAckSent => false,
@@ -72,7 +76,7 @@ impl Association {
         // A SACK that is not due yet rides along with data (section 6.1).
         let sack = peer.sack_due || (wants_to_send && peer.unacknowledged > 0);
         let header = self.header(tag);
-        let mut writer = Writer::new(buf, header, self.config.max_packet);
+        let mut writer = Writer::new(buf, header, self.packet_size());
         if std::mem::take(&mut self.cookie_ack_due) {
             writer.chunk(&Chunk::CookieAck);
         }

@@ -68,7 +68,8 @@ pub(crate) enum Received {
 pub(crate) struct Inbound {
     tracker: Tracker,
     reassembly: Reassembly,
-    streams: BTreeMap<u16, Stream>,
+    /// Boxed, for the tree has room for eleven where there mostly is one.
+    streams: BTreeMap<u16, Box<Stream>>,
     /// Payload and overhead of complete messages.
     held: usize,
     size: Window,
@@ -371,7 +372,8 @@ impl Inbound {
             let reading = stream.reading.map(Reading::cut_short);
             if !stream.ready.is_empty() || reading.is_some() {
                 self.held += stream.ready.iter().map(|message| message.payload.len() + MESSAGE_OVERHEAD).sum::<usize>();
-                self.streams.insert(id, Stream { ready: stream.ready, reading, announced: true, ..Stream::default() });
+                let inherited = Stream { ready: stream.ready, reading, announced: true, ..Stream::default() };
+                self.streams.insert(id, Box::new(inherited));
             }
         }
     }

@@ -14,6 +14,10 @@ mod ring;
 mod rto;
 mod runs;
 mod turns;
+mod unacknowledged;
+
+pub(crate) use unacknowledged::ByStream;
+pub use unacknowledged::Unacknowledged;
 
 use crate::config::Congestion;
 use crate::event::Event;
@@ -32,6 +36,9 @@ use ring::{Limit, Ring};
 use rto::Rto;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+/// Larger packets than leave in this time would keep others waiting, media and acknowledgements among them.
+const PACKET_TIME: Duration = Duration::from_millis(2);
 
 /// What to do with the retransmission timer T3-rtx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +60,9 @@ pub(crate) struct Filled {
     pub(crate) earliest: bool,
 }
 
+/// The fastest path that the send buffer grows for takes this long for a byte.
+const NANOS_PER_BYTE: u128 = 1;
+
 /// The whole sending side.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -73,16 +83,21 @@ pub(crate) struct Outbound {
     last_sent: Option<Instant>,
     recovery: Recovery,
     pub(crate) rto: Rto,
-    /// Bytes of the send buffer; see [`Config::send_buffer`](crate::Config::send_buffer).
+    /// Bytes of the send buffer, and what it grows to at most; see [`Config::send_buffer`](crate::Config::send_buffer).
     buffer: usize,
+    max_buffer: usize,
     /// What chunks in the ring are charged.
     held: usize,
     /// A message of this size was refused; the next room for it is worth an event.
     refused: Option<usize>,
+    /// A part of an open message was, too.
+    refused_part: bool,
     /// The window in the last SACK.
     a_rwnd: usize,
     /// The most that DATA chunks can take in one packet.
     packet: usize,
+    /// See [`paced_packet`](Self::paced_packet).
+    paced_packet: usize,
     /// The peer understands FORWARD TSN.
     pub(crate) partial_reliability: bool,
     /// A chunk may be sent into a closed window (section 6.1, rule A).
@@ -113,10 +128,13 @@ impl Outbound {
             recovery: Recovery::new(),
             rto: Rto::new(config.rto_initial, config.rto_min, config.rto_max),
             buffer: config.send_buffer,
+            max_buffer: config.max_send_buffer,
             held: 0,
             refused: None,
+            refused_part: false,
             a_rwnd: 0,
             packet,
+            paced_packet: 0,
             partial_reliability: false,
             probe: false,
             heard: false,
@@ -131,6 +149,21 @@ impl Outbound {
         self.congestion.set_packet(self.packet);
         self.window = self.congestion.window();
         self.queue.set_full(self.packet.saturating_sub(overhead(self.interleaving)));
+    }
+
+    /// The largest packet that leaves within [`PACKET_TIME`] at the current pace.
+    pub(crate) const fn paced_packet(&self) -> usize {
+        self.paced_packet
+    }
+
+    /// The path carries packets of this size now. Fragments stay as they are, and it has more of them in each.
+    pub(crate) fn set_packet(&mut self, size: usize) {
+        let packet = data_room(size);
+        if packet != self.packet {
+            self.packet = packet;
+            self.congestion.set_packet(packet);
+            self.window = self.congestion.window();
+        }
     }
 
     pub(crate) const fn set_peer_window(&mut self, a_rwnd: u32) {
@@ -151,7 +184,14 @@ impl Outbound {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.buffer.saturating_sub(self.used()).saturating_sub(OVERHEAD)
+        self.grown_buffer().saturating_sub(self.used()).saturating_sub(OVERHEAD)
+    }
+
+    /// The size of the send buffer for the path as it is known.
+    fn grown_buffer(&self) -> usize {
+        let min_rtt = self.recovery.min_rtt().unwrap_or_default();
+        let fastest = usize::try_from(min_rtt.as_nanos() / NANOS_PER_BYTE).unwrap_or(usize::MAX);
+        self.window.min(fastest).saturating_mul(2).min(self.max_buffer).max(self.buffer)
     }
 
     pub(crate) fn buffered(&self, stream: u16) -> usize {
@@ -187,14 +227,22 @@ impl Outbound {
         self.queue.has_queued(stream)
     }
 
-    /// Whether a message of this size is taken now. One that is larger than the whole buffer is taken when the
-    /// buffer is empty: its bytes exist already, and refusing it for ever would help nobody.
-    pub(crate) fn has_room(&mut self, length: usize) -> bool {
-        let room = length <= self.capacity() || self.used() == 0;
+    /// Whether a message of this size is taken now, or a part that `continues` an open one. One that is larger than the
+    /// whole buffer is taken when the buffer is empty: its bytes exist already, and refusing it for ever would help
+    /// nobody.
+    pub(crate) fn has_room(&mut self, length: usize, continues: bool) -> bool {
+        let room = length <= self.capacity() || self.used() == 0 || (continues && self.waits_for_part());
         if !room {
             self.refused = Some(self.refused.map_or(length, |before| before.min(length)));
+            self.refused_part |= continues;
         }
         room
+    }
+
+    /// Whether nothing leaves the buffer before an open message goes on: it keeps back what may be its last packet, and
+    /// others may wait behind it.
+    fn waits_for_part(&self) -> bool {
+        self.ring.is_empty() && !self.queue.is_ready()
     }
 
     /// Whether a message was refused for lack of room since there last was some.
@@ -243,9 +291,11 @@ impl Outbound {
 
     fn tell_writable(&mut self) {
         if let Some(length) = self.refused
-            && (length.max(self.buffer / 4) <= self.capacity() || self.used() == 0)
+            && (length.max(self.buffer / 4) <= self.capacity()
+                || self.used() == 0
+                || (self.refused_part && self.waits_for_part()))
         {
-            self.refused = None;
+            (self.refused, self.refused_part) = (None, false);
             self.events.push_back(Event::Writable);
         }
     }

@@ -4,7 +4,7 @@
 use super::congestion::{Ack, controller};
 use super::rack::{Duplicate, Probe, Rack, Undo};
 use super::ring::{Acked, Ring};
-use super::{OVERHEAD, Outbound, Refused, Watch};
+use super::{OVERHEAD, Outbound, PACKET_TIME, Refused, Watch};
 use crate::packet::Sack;
 use crate::serial::Tsn;
 use crate::stats::Stats;
@@ -208,6 +208,8 @@ impl Outbound {
             rate,
         });
         self.window = self.congestion.window();
+        let pace = self.congestion.pacing_rate(self.rto.smoothed()).unwrap_or_default();
+        self.paced_packet = (pace * PACKET_TIME.as_secs_f64()) as usize;
     }
 
     /// The first acknowledgement after a timeout came sooner than the retransmission can have been answered: the timer
@@ -326,19 +328,20 @@ impl Outbound {
     }
 
     /// Nothing was heard of the tail: sends one packet more, new data or the last chunk again (RFC 8985, section 7.3).
-    pub(crate) fn on_probe_timeout(&mut self, now: Instant, stats: &mut Stats) {
+    pub(crate) fn on_probe_timeout(&mut self, now: Instant, stats: &mut Stats) -> bool {
         if self.probe_at(now).is_none() {
-            return;
+            return false;
         }
         let again = if self.may_send_new() {
             None
         } else {
-            let Some(tsn) = self.ring.probe_tail(now) else { return };
+            let Some(tsn) = self.ring.probe_tail(now) else { return false };
             self.recovery.first_is_free = true;
             Some(tsn)
         };
         self.recovery.probe.due = Some(again);
         stats.tail_probes += 1;
+        true
     }
 
     /// The retransmission timer fired. True if that counts as an error of the path.

@@ -7,4 +7,7 @@ mod common;
 
 mod congestion;
 mod fairness;
+mod path_mtu;
 mod recovery;
+mod sacks;
+mod silence;

@@ -77,6 +77,11 @@ impl Negotiation {
         }
     }
 
+    /// Gives back memory that is not needed.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.candidates.shrink_to_fit();
+    }
+
     /// The socket bound to this address is gone, and with it the candidates behind it.
     pub(crate) fn forget_host(&mut self, host: SocketAddr) {
         self.candidates.retain(|candidate| candidate.address.ip() != Some(host) && candidate.related != Some(host));

@@ -396,6 +396,8 @@ fn read_transport(
         return Err(Error::Unacceptable { kind, problem });
     }
     let trickles = description.has_ice_option(media, "trickle") || description.has_ice_option(tagged, "trickle");
+    // They are kept as long as the description stands.
+    candidates.shrink_to_fit();
     let ended = description.end_of_candidates(media) || description.end_of_candidates(tagged);
     Ok(RemoteTransport {
         index,

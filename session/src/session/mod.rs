@@ -45,6 +45,8 @@ pub struct Session {
     /// Audio and video; made with the first section that carries any.
     media: Option<Box<Engine>>,
     media_config: MediaConfig,
+    /// What every path carries.
+    mtu: usize,
     /// When this session began, and what an NTP clock showed then.
     began: (Instant, NtpTime),
     media_seed: [u8; 32],
@@ -89,12 +91,14 @@ impl Session {
         let mut rng = StdRng::from_seed(seed);
         let mut channels = config.channels.clone();
         channels.sctp.max_packet = config.mtu.saturating_sub(dtls::MAX_OVERHEAD);
+        channels.sctp.max_probed_packet = if config.path_mtu_discovery { dtls::MAX_PLAINTEXT } else { 0 };
         Self {
             negotiation: Negotiation::new(StdRng::from_seed(child(&mut rng)), &config),
             transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
             channels: Channels::new(channels, now, child(&mut rng)),
             media: None,
             media_config: config.media.clone(),
+            mtu: config.mtu,
             began: (now, NtpTime::from_unix(config.unix_time)),
             media_seed: child(&mut rng),
             life: Life::Open,
@@ -207,6 +211,19 @@ impl Session {
         self.transport.poll_transmit(now, buf, |_| false, |_| false)
     }
 
+    /// How large the datagrams are that the path is known to carry, in bytes. A larger one is a probe: it is to leave
+    /// alone, as it may be refused or lost.
+    pub fn max_datagram(&self) -> usize {
+        let packet = self.channels.association().packet_size().saturating_add(dtls::MAX_OVERHEAD);
+        packet.max(self.mtu)
+    }
+
+    /// A datagram of this many bytes was refused by the system, as it exceeds the MTU of its interface. Smaller ones are
+    /// sent from now on.
+    pub fn datagram_too_large(&mut self, bytes: usize) {
+        self.channels.datagram_too_large(bytes);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let close = match self.life {
@@ -230,6 +247,16 @@ impl Session {
             .or_else(|| self.poll_media_event())
             .or_else(|| self.channels.poll_event().map(Event::Channel))
             .or_else(|| self.last_events.pop_front())
+    }
+
+    /// Gives back the memory that making the connection took and keeping it does not need. Worth calling after events
+    /// that tell of a new state; it costs little when there is nothing to give back.
+    pub fn shrink_to_fit(&mut self) {
+        self.events.shrink_to_fit();
+        self.last_events.shrink_to_fit();
+        self.early_candidates.shrink_to_fit();
+        self.negotiation.shrink_to_fit();
+        self.transport.ice.shrink_to_fit();
     }
 
     /// How far the exchange of descriptions is.

@@ -71,6 +71,7 @@ impl Host {
                     | datachannel::Event::Abandoned(_)
                     | datachannel::Event::Closing(_)
                     | datachannel::Event::Error(..)
+                    | datachannel::Event::Undelivered(..)
                     | datachannel::Event::Disconnected(_) => {}
                 }
             }

@@ -97,3 +97,29 @@ in_both_browsers! {
         assert_eq!(soon(duo.first.recv()).await.unwrap().as_text(), Some("still open"));
     }
 }
+
+/// What a browser may agree to in SCTP: Firefox interleaves messages (RFC 8260), Chromium does where it is told to.
+fn with_and_without_interleaving(kind: Kind) -> Vec<Settings> {
+    let trial = "--force-fieldtrials=WebRTC-DataChannelMessageInterleaving/Enabled/";
+    let told = Settings { arguments: vec![trial.into()], ..Settings::new(kind) };
+    match kind {
+        Kind::Chromium => vec![Settings::new(kind), told],
+        Kind::Firefox => vec![Settings::new(kind)],
+    }
+}
+
+in_both_browsers! {
+    async fn messages_pass_whether_they_are_interleaved_or_not(kind: Kind) {
+        for settings in with_and_without_interleaving(kind) {
+            for offerer in [Offerer::Rust, Offerer::Browser] {
+                let duo = Duo::connect(&settings, offerer, Config::default()).await;
+                // Of many packets each, so that fragments are put together at both ends.
+                for length in [2000, 100_000, 200_000] {
+                    page_gets(&duo, length).await;
+                    send(&duo.page, FIRST, &[json!({ "binary": length, "seed": 7 })]).await;
+                    assert_eq!(soon(duo.first.recv()).await.unwrap(), Message::from(pattern::bytes(length, 7)));
+                }
+            }
+        }
+    }
+}

@@ -137,7 +137,7 @@ impl Peer {
     fn channel_event(&mut self, now: Instant, event: datachannel::Event) {
         use datachannel::Event::{
             Abandoned, BufferedAmountLow, Closed, Closing, Connected, Delivered, Disconnected, Error, Incoming, Opened,
-            Readable, Writable,
+            Readable, Undelivered, Writable,
         };
         match event {
             Opened(id) | Incoming(id) => {
@@ -153,7 +153,7 @@ impl Peer {
             }
             Closed(id) => self.closed.push(self.labels[&id].clone()),
             Connected | Writable(_) | BufferedAmountLow(_) | Delivered(_) | Abandoned(_) | Closing(_) | Error(..)
-            | Disconnected(_) => {}
+            | Disconnected(_) | Undelivered(..) => {}
         }
     }
 }

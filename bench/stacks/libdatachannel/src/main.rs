@@ -145,5 +145,5 @@ impl Stack for Libdatachannel {
 }
 
 fn main() -> Result<()> {
-    contest::run::<Libdatachannel>()
+    contest::run(contest::run_here::<Libdatachannel>())
 }

@@ -206,5 +206,5 @@ impl Stack for Str0m {
 }
 
 fn main() -> Result<()> {
-    contest::run::<Str0m>()
+    contest::run(contest::run_here::<Str0m>())
 }

@@ -21,7 +21,7 @@ fn config(settings: &Settings) -> Config {
     Config {
         bind_addresses: vec![std::net::Ipv4Addr::LOCALHOST.into()],
         congestion,
-        // DISCOVERY: path_mtu_discovery: settings.variant == 1,
+        path_mtu_discovery: settings.variant == 1,
         ..Config::default()
     }
 }
@@ -80,5 +80,5 @@ impl Stack for Visavis {
 }
 
 fn main() -> Result<()> {
-    contest::run::<Visavis>()
+    contest::run(contest::run_here::<Visavis>())
 }

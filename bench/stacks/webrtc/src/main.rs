@@ -119,5 +119,5 @@ impl Stack for Webrtc {
 }
 
 fn main() -> Result<()> {
-    contest::run::<Webrtc>()
+    contest::run(contest::run_here::<Webrtc>())
 }

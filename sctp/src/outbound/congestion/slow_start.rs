@@ -12,17 +12,23 @@ const CSS_ROUNDS: u32 = 5;
 /// How much of the measured product of rate and delay the window keeps when the delay has begun to grow.
 const HEADROOM: f64 = 1.5;
 
+/// How much of it is enough: a window that holds this fills the path, and a queue as long as the path beside it.
+const ENOUGH: f64 = 2.0;
+
 /// Conservative Slow Start: the delay has grown, and five rounds show whether that was the path's queue.
 #[derive(Clone, Copy, Debug)]
 struct Conservative {
     baseline: Duration,
+    /// The round-trip time before that.
+    before: Duration,
     rounds: u32,
 }
 
 /// HyStart++: slow start that ends before the path's queue is full (RFC 9406).
 ///
 /// The delay now is the least of the last eight samples, and not of the whole round so far as in the RFC: a queue that
-/// grows within a round is seen in that round, and not one later, when the window has doubled once more.
+/// grows within a round is seen in that round, and not one later, when the window has doubled once more. And the five
+/// careful rounds, which would triple the window, end sooner where the rate shows that it holds twice what the path does.
 #[derive(Debug, Default)]
 pub(super) struct SlowStart {
     /// The least round-trip times of the round before and of this one.
@@ -73,8 +79,17 @@ impl SlowStart {
             if product > ack.bytes {
                 return Some(window.min(product));
             }
+        } else if self.has_enough(window) {
+            *self = Self::default();
+            return None;
         }
         Some(window.saturating_add(ack.bytes / CSS_GROWTH_DIVISOR))
+    }
+
+    fn has_enough(&self, window: usize) -> bool {
+        let Some(conservative) = self.conservative else { return false };
+        let rate = self.rates.iter().copied().fold(0.0, f64::max);
+        rate > 0.0 && window as f64 > ENOUGH * rate * conservative.before.as_secs_f64()
     }
 
     fn judge(&mut self) {
@@ -85,7 +100,7 @@ impl SlowStart {
             (None, Some(last)) => {
                 let threshold = (last / RTT_DIVISOR).clamp(MIN_RTT_THRESHOLD, MAX_RTT_THRESHOLD);
                 if current >= last + threshold {
-                    self.conservative = Some(Conservative { baseline: current, rounds: 0 });
+                    self.conservative = Some(Conservative { baseline: current, before: last, rounds: 0 });
                 }
             }
         }
@@ -126,6 +141,18 @@ mod tests {
             assert_eq!(round(&mut slow_start, 120), Some(250));
         }
         assert_eq!(round(&mut slow_start, 120), None);
+    }
+
+    #[test]
+    fn careful_rounds_end_where_the_window_holds_twice_what_the_rate_needs() {
+        let mut slow_start = SlowStart::default();
+        round(&mut slow_start, 100);
+        round(&mut slow_start, 120);
+        assert!(slow_start.is_careful());
+        let rate = Some(super::super::Rate { bytes: 1e6, app_limited: false });
+        let ack = Ack { rtt: Some(Duration::from_millis(120)), rate, ..full(start(), 1000) };
+        assert!(slow_start.grow(199_000, &ack).is_some());
+        assert_eq!(slow_start.grow(201_000, &ack), None);
     }
 
     #[test]

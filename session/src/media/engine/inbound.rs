@@ -47,8 +47,6 @@ struct Stream {
     codec: Arc<Codec>,
     /// The timestamp of the first frame, in ticks that never wrap.
     first: Option<u64>,
-    /// That of the frame that was read last.
-    last: Option<u64>,
 }
 
 impl Inbound {
@@ -115,7 +113,7 @@ impl Inbound {
             if let Some(rtt) = self.rtt {
                 receiver.set_rtt(rtt);
             }
-            self.stream = Some(Stream { receiver, payload_type, codec: codec.clone(), first: None, last: None });
+            self.stream = Some(Stream { receiver, payload_type, codec: codec.clone(), first: None });
         }
         self.stream.as_mut()
     }
@@ -126,12 +124,7 @@ impl Inbound {
 
     pub(super) fn read(&mut self, now: Instant) -> Option<ReceivedFrame> {
         let stream = self.stream.as_mut()?;
-        let mut frame = stream.receiver.read(now)?;
-        // A frame may have come in two packets, where a redundant one was sent under another's number.
-        while stream.codec.kind == MediaKind::Audio && stream.last == Some(frame.extended_timestamp) {
-            frame = stream.receiver.read(now)?;
-        }
-        stream.last = Some(frame.extended_timestamp);
+        let frame = stream.receiver.read(now)?;
         let first = *stream.first.get_or_insert(frame.extended_timestamp);
         if frame.is_keyframe {
             self.frame_size = stream.codec.frame_size(&frame.data).or(self.frame_size);

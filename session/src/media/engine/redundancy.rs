@@ -17,16 +17,27 @@ const REMEMBERED: usize = 32;
 /// Which packets of a stream have come, so that nothing is handed out twice, or in a place that it does not have.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// Number and timestamp, in the order in which they came.
+    /// Number and timestamp of packets with a frame, in the order in which they came.
     packets: VecDeque<(SequenceNumber, u32)>,
+    /// Numbers of packets of nothing but padding, which senders put between the others to probe the path.
+    paddings: VecDeque<SequenceNumber>,
 }
 
 impl Heard {
     fn remember(&mut self, sequence: SequenceNumber, timestamp: u32) {
-        if self.packets.len() >= REMEMBERED {
-            self.packets.pop_front();
+        push_bounded(&mut self.packets, (sequence, timestamp));
+    }
+
+    /// The number of the packet right before this one that can have had a frame.
+    fn before(&self, sequence: SequenceNumber) -> SequenceNumber {
+        let mut sequence = sequence.plus(1_u16.wrapping_neg());
+        for _ in 0..self.paddings.len() {
+            if !self.paddings.contains(&sequence) {
+                break;
+            }
+            sequence = sequence.plus(1_u16.wrapping_neg());
         }
-        self.packets.push_back((sequence, timestamp));
+        sequence
     }
 
     /// Whether a block can be the packet of this number: it has not come, and lies where its time says. Of what was
@@ -38,6 +49,18 @@ impl Heard {
         };
         self.packets.iter().all(agrees) && self.packets.iter().any(|(other, _)| other.precedes(sequence))
     }
+
+    /// Whether the frame of this packet was recovered under another number, as a padding before it was lost.
+    fn is_under_another(&self, sequence: SequenceNumber, timestamp: u32) -> bool {
+        self.packets.iter().any(|(other, time)| *time == timestamp && *other != sequence)
+    }
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() >= REMEMBERED {
+        queue.pop_front();
+    }
+    queue.push_back(item);
 }
 
 impl Section {
@@ -55,23 +78,48 @@ impl Section {
         header: Header,
         payload: &[u8],
     ) -> Option<()> {
-        let mut blocks = Blocks::decode(payload).ok()?;
+        if payload.is_empty() {
+            return self.handle_padding(now, ssrc, &header);
+        }
+        let blocks = Blocks::decode(payload).ok()?;
         // The blocks of a packet are the packets right before it, the primary one last.
-        let mut behind = blocks.clone().count();
-        let taken = blocks.try_for_each(|block| {
-            behind = behind.saturating_sub(1);
-            let sequence = header.sequence.plus((behind as u16).wrapping_neg());
-            let payload_type = block.payload_type;
-            let header = Header { payload_type, sequence, timestamp: block.timestamp(header.timestamp), ..header };
+        let count = blocks.clone().count();
+        for (index, block) in blocks.enumerate() {
+            let behind = count.saturating_sub(index + 1);
+            let (payload_type, timestamp) = (block.payload_type, block.timestamp(header.timestamp));
+            let header = Header { payload_type, timestamp, ..header };
             if behind == 0 {
-                return self.handle_media(now, config, ssrc, header, block.payload);
+                return self.handle_primary(now, config, ssrc, header, block.payload);
             }
             // A sender that leaves packets out now and then is no reason to refuse the rest.
             if behind < REMEMBERED && !block.payload.is_empty() {
-                let _ = self.handle_recovered(now, config, ssrc, header, block.payload);
+                let _ = self.handle_recovered(now, config, ssrc, header, behind, block.payload);
             }
-            Some(())
-        });
+        }
+        None
+    }
+
+    /// A packet without a frame of its own still has its place among the numbers, and nobody is to wait for it.
+    fn handle_padding(&mut self, now: Instant, ssrc: u32, header: &Header) -> Option<()> {
+        let stream = self.stream_mut(ssrc)?;
+        push_bounded(&mut stream.heard.paddings, header.sequence);
+        stream.receiver_mut()?.handle_packet(now, header, &[]);
+        Some(())
+    }
+
+    fn handle_primary(
+        &mut self,
+        now: Instant,
+        config: &MediaConfig,
+        ssrc: u32,
+        header: Header,
+        payload: &[u8],
+    ) -> Option<()> {
+        let heard = self.stream_mut(ssrc).map(|stream| &stream.heard);
+        if heard.is_some_and(|heard| heard.is_under_another(header.sequence, header.timestamp)) {
+            return self.handle_padding(now, ssrc, &header);
+        }
+        let taken = self.handle_media(now, config, ssrc, header, payload);
         self.stream_mut(ssrc)?.heard.remember(header.sequence, header.timestamp);
         taken
     }
@@ -82,10 +130,13 @@ impl Section {
         config: &MediaConfig,
         ssrc: u32,
         header: Header,
+        behind: usize,
         payload: &[u8],
     ) -> Option<()> {
         let is_known = self.codec(header.payload_type)?.format().is_some();
         let stream = self.stream_mut(ssrc)?;
+        let sequence = (0..behind).fold(header.sequence, |sequence, _| stream.heard.before(sequence));
+        let header = Header { sequence, ..header };
         if !is_known || !stream.heard.can_be(header.sequence, header.timestamp) {
             return None;
         }

@@ -37,13 +37,20 @@ struct Pair {
     from: Engine,
     to: Engine,
     sent: u32,
+    /// Number and timestamp of the last packet.
+    last: (u16, u32),
 }
 
 impl Pair {
     fn new() -> Self {
         let now = sim::start();
-        let mut pair =
-            Self { now, from: engine(now, dtls::Role::Server), to: engine(now, dtls::Role::Client), sent: 0 };
+        let mut pair = Self {
+            now,
+            from: engine(now, dtls::Role::Server),
+            to: engine(now, dtls::Role::Client),
+            sent: 0,
+            last: (0, 0),
+        };
         pair.from.configure(now, sends(1));
         let receive = ReceiveParameters { types: types(), sources: Vec::new(), rids: Vec::new() };
         pair.to.configure(now, parameters(None, Some(receive)));
@@ -56,7 +63,11 @@ impl Pair {
         while self.from.poll_transmit(self.now, &mut datagram) {
             match datagram.get(1) {
                 Some(200..=206) => self.to.handle_rtcp(self.now, &mut datagram),
-                _ => self.to.handle_rtp(self.now, &mut datagram),
+                _ => {
+                    let header = rtp::Packet::decode(&datagram).unwrap().header;
+                    self.last = (header.sequence.0, header.timestamp);
+                    self.to.handle_rtp(self.now, &mut datagram);
+                }
             }
             datagram.clear();
         }
@@ -162,4 +173,44 @@ fn who_never_spoke_takes_no_leave() {
     let mut pair = Pair::new();
     pair.from.close(pair.now);
     assert!(pair.from.goodbyes.is_empty());
+}
+
+/// A packet so many behind the last one, with the frames of these times, its own last; without any it is padding.
+fn hear_redundant(pair: &mut Pair, behind: u16, frames: &[u8]) {
+    let time = |frame: u8| pair.last.1.wrapping_add(u32::from(frame) * 960);
+    let mut writer = rtp::payload::red::Writer::new(2);
+    let mut payload = Vec::new();
+    for &frame in frames {
+        payload.clear();
+        writer.write(111, time(frame), &[frame], 100, &mut payload);
+    }
+    let timestamp = time(frames.last().copied().unwrap_or_default());
+    let sequence = rtp::SequenceNumber(pair.last.0).plus(behind);
+    let header = rtp::Header { payload_type: 63, sequence, timestamp, ..rtp::Header::default() };
+    let config = pair.to.config.clone();
+    pair.to.sections[0].handle_redundant(pair.now, &config, 1, header, &payload).unwrap();
+}
+
+/// What Chromium sends: probes of its path are packets of padding among those of the sound.
+#[test]
+fn redundant_frames_are_found_across_padding() {
+    for (padding_is_lost, is_late) in [(false, false), (true, false), (true, true)] {
+        let mut pair = Pair::new();
+        pair.play(1);
+        assert_eq!(pair.heard(), 1);
+        hear_redundant(&mut pair, 1, &[1]);
+        if !padding_is_lost {
+            hear_redundant(&mut pair, 3, &[]);
+        }
+        // The second is lost, or comes after it was replaced, where nobody could know its number.
+        hear_redundant(&mut pair, 4, &[2, 3]);
+        if is_late {
+            hear_redundant(&mut pair, 2, &[1, 2]);
+        }
+        hear_redundant(&mut pair, 5, &[3, 4]);
+        pair.wait(Duration::from_secs(1));
+        let frames = std::iter::from_fn(|| pair.to.read_frame(pair.now, ID));
+        let heard: Vec<u8> = frames.map(|frame| frame.data[0]).collect();
+        assert_eq!(heard, [1, 2, 3, 4], "padding is lost: {padding_is_lost}, late: {is_late}");
+    }
 }
