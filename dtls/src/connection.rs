@@ -501,9 +501,6 @@ impl Version {
 /// with AES-GCM.
 pub const MAX_OVERHEAD: usize = RecordHeader::SIZE + 8 + 16;
 
-/// The most that one record carries (RFC 5246, section 6.2.1).
-pub const MAX_PLAINTEXT: usize = RecordHeader::MAX_PLAINTEXT;
-
 /// The labels of RFC 5246 and RFC 7627: exporting with them would give the protocol's own secrets away.
 const RESERVED_LABELS: [&str; 5] =
     ["client finished", "server finished", "master secret", "extended master secret", "key expansion"];

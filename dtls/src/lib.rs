@@ -105,7 +105,7 @@ mod x509;
 
 pub use alert::{Alert, AlertDescription, AlertLevel};
 pub use config::{Config, ConfigError, Role};
-pub use connection::{Connection, Event, ExportError, MAX_OVERHEAD, MAX_PLAINTEXT, Version};
+pub use connection::{Connection, Event, ExportError, MAX_OVERHEAD, Version};
 pub use error::Error;
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgorithm};
 pub use identity::{Identity, IdentityError, KeyAlgorithm};
