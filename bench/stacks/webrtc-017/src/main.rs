@@ -127,5 +127,7 @@ impl Stack for Webrtc {
 }
 
 fn main() -> Result<()> {
+    // Built together with other stacks there may be two to choose from, and it chooses none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     contest::run(contest::run_here::<Webrtc>())
 }
