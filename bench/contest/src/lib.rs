@@ -68,6 +68,8 @@ pub struct Settings {
     pub unordered: bool,
     /// There is a delay on the way: whoever has a larger buffer to choose for this chooses it.
     pub is_far: bool,
+    /// The size of messages, in bytes: whoever has a buffer that must hold one chooses it so.
+    pub message: usize,
     /// A choice that only some stacks have, such as a congestion controller, by number.
     pub variant: u8,
 }

@@ -138,8 +138,10 @@ impl Judge<'_> {
         }
         for (queue, least) in [("one product", 95.0), ("a tenth", 90.0)] {
             let name = format!("50 ms, 100 Mbit/s, queue of {queue}");
-            let own = self.value(&name, OWN, "% of what the narrow place lets through");
-            self.alone(format!("{name}: {least} % of the rate"), own, "%", |share| share >= least);
+            for (variant, controller) in [(OWN, "CUBIC"), ("visavis, BBR", "BBR")] {
+                let own = self.value(&name, variant, "% of what the narrow place lets through");
+                self.alone(format!("{name}, {controller}: {least} % of the rate"), own, "%", |share| share >= least);
+            }
         }
     }
 

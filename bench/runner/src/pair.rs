@@ -48,8 +48,12 @@ fn stack(
     seed: u64,
     counting: Option<&Counting>,
 ) -> Result<(Report, Report)> {
-    let settings =
-        Settings { unordered: scenario.unordered, variant: contestant.variant(), is_far: scenario.path.is_some() };
+    let message = match scenario.workload {
+        Workload::Bulk { message, .. } | Workload::RoundTrips { message, .. } => message,
+        Workload::Open { .. } | Workload::Pairs { .. } => 0,
+    };
+    let (unordered, is_far) = (scenario.unordered, scenario.path.is_some());
+    let settings = Settings { unordered, variant: contestant.variant(), is_far, message };
     let task = serde_json::to_string(&Task { workload: scenario.workload, settings })?;
     let words = |place: usize, role: &str| {
         let mut words = counting.map_or_else(Vec::new, |counting| counting.wrapper(place));

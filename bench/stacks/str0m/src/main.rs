@@ -46,8 +46,11 @@ impl Str0m {
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
         let mut config = RtcConfig::new();
+        // It takes no message that its buffer does not hold.
         if settings.is_far {
             config = config.set_sctp_max_buffered_amount(16 << 20);
+        } else if settings.message > 64 << 10 {
+            config = config.set_sctp_max_buffered_amount(2 * settings.message);
         }
         let mut rtc = config.build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp")?);
