@@ -30,7 +30,7 @@ struct Str0m {
 }
 
 /// How much is taken before that: small messages leave together.
-const BATCH: usize = 16 << 10;
+const BATCH: usize = 4 << 10;
 
 /// What serves it best on a clean path is its default; across a delay its documentation asks for more.
 const KERNEL_BUFFER: usize = 4 << 20;
@@ -51,6 +51,9 @@ impl Str0m {
             config = config.set_sctp_max_buffered_amount(16 << 20);
         } else if settings.message > 64 << 10 {
             config = config.set_sctp_max_buffered_amount(2 * settings.message);
+        } else if settings.message < 1 << 10 {
+            // With many chunks in flight it takes long to find the next.
+            config = config.set_sctp_max_buffered_amount(16 << 10);
         }
         let mut rtc = config.build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp")?);
