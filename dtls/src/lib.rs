@@ -97,6 +97,7 @@ pub mod message;
 mod protection;
 mod reassembly;
 mod record;
+mod record_limit;
 mod replay;
 mod srtp;
 mod state;
