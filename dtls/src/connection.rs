@@ -455,6 +455,12 @@ impl Connection {
         self.established().and_then(|established| established.srtp_profile)
     }
 
+    /// The largest plaintext that the peer takes in one record, once connected, if it said so (RFC 8449). Who seals
+    /// larger ones breaks the protocol.
+    pub fn record_limit(&self) -> Option<usize> {
+        self.established().and_then(|established| established.secrets.record_limit())
+    }
+
     /// The peer's certificate in DER, once connected: one of those expected.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         self.established().map(|established| established.peer_certificate.as_slice())

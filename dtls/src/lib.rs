@@ -53,7 +53,8 @@
 //! - RFC 8422: ECDHE with X25519, P-256 and P-384; ECDSA and Ed25519. RSA, PKCS #1 and PSS, of 2048 bits and more.
 //! - RFC 5288, RFC 5289, RFC 7905: AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305.
 //! - RFC 7627 (extended master secret, required unless [`Config`] says otherwise), RFC 5746 (renegotiation info),
-//!   RFC 5764 (`use_srtp`), RFC 5705 (exporter), RFC 8122 (fingerprints), RFC 8827, section 6.5.
+//!   RFC 5764 (`use_srtp`), RFC 5705 (exporter), RFC 8122 (fingerprints), RFC 8827, section 6.5, RFC 8449 (the peer's
+//!   limit of records is told, and ours is that of the protocol).
 //! - A client that offers DTLS 1.3 first, in a ClientHello of two datagrams in any order, is answered with 1.2.
 //!
 //! # What a changed byte does
@@ -97,6 +98,7 @@ pub mod message;
 mod protection;
 mod reassembly;
 mod record;
+mod record_limit;
 mod replay;
 mod srtp;
 mod state;

@@ -91,7 +91,8 @@ pub struct Config {
     /// The largest UDP payload sent, in bytes. 1200 passes everywhere (RFC 8831, section 5).
     pub mtu: usize,
     /// Find out by probes whether the path carries larger datagrams than [`mtu`](Self::mtu), and send data in such
-    /// (RFC 8899): faster, and cheaper. They stay within 2048 bytes, which is what Chromium reads. A path that carries them no longer is noticed within a few round trips.
+    /// (RFC 8899): faster, and cheaper. Only where the peer says that it takes such (RFC 8449), which Chromium does not. A
+    /// path that carries them no longer is noticed within a few round trips.
     pub path_mtu_discovery: bool,
 }
 

@@ -15,6 +15,7 @@
 //! - RFC 3758: partial reliability by number of retransmissions and by lifetime.
 //! - RFC 6525: resets of outgoing streams, ours and the peer's.
 //! - RFC 8260: interleaving of messages (I-DATA, I-FORWARD-TSN) where both sides want it, and all schedulers.
+//! - RFC 8899, section 6.2: how large packets may be on the path, by probes with heartbeats and padding.
 //! - RFC 9653: packets without checksum, where both sides have DTLS around them.
 //! - RFC 5061, section 4.2.7: Supported Extensions. RFC 4820: PAD.
 //! - Messages larger than the buffers, sent and read in parts, with DATA and I-DATA alike.
@@ -22,7 +23,6 @@
 //! # What is left out on purpose
 //!
 //! - Several addresses per endpoint: over DTLS there is one path (RFC 8261, section 6), and ICE looks after it.
-//! - Path MTU discovery (RFC 8899): later.
 //! - Resetting TSNs and adding streams (RFC 6525): denied. All 65,535 streams exist from the start and cost nothing.
 //! - Max.Burst (RFC 9260, section 6.1, D): here one acknowledgement may answer many packets, and a limit per
 //!   acknowledgement would starve the path. Packets are paced instead, and a window that has been idle decays (7.2.1).

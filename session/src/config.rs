@@ -15,8 +15,8 @@ pub struct Config {
     pub channels: datachannel::Config,
     /// The largest UDP payload sent, in bytes. 1200 passes everywhere (RFC 8831, section 5).
     pub mtu: usize,
-    /// Find out by probes whether the path carries larger datagrams than `mtu`, and send data in such
-    /// (RFC 8899). They stay within 2048 bytes, which is what Chromium reads.
+    /// Find out by probes whether the path carries larger datagrams than `mtu`, and send data in such (RFC 8899). Only
+    /// where the peer says that it takes such (RFC 8449), which Chromium does not.
     pub path_mtu_discovery: bool,
     /// The DTLS role taken when the peer leaves the choice to us. `Client` saves a round trip, as the answerer
     /// knows everything first (RFC 8829, section 5.3.1).

@@ -200,6 +200,12 @@ impl Transport {
         self.stats.unknown_dropped += 1;
     }
 
+    /// The largest plaintext that the peer takes in one record, if it said so.
+    pub(crate) fn record_limit(&self) -> Option<usize> {
+        let Secure::Running { connection, .. } = &self.secure else { return None };
+        connection.record_limit()
+    }
+
     /// The keys for media, as soon as DTLS has agreed on them (RFC 5764, section 4.2): how they are used, what the
     /// exporter gives, and our role.
     pub(crate) fn media_keys(&self) -> Option<(dtls::SrtpProfile, Vec<u8>, dtls::Role)> {

@@ -212,6 +212,11 @@ impl Channels {
         self.association.set_max_packet(bytes);
     }
 
+    /// Changes how large the SCTP packets are that the path is probed with, in bytes.
+    pub fn set_max_probed_packet(&mut self, bytes: usize) {
+        self.association.set_max_probed_packet(bytes);
+    }
+
     /// A datagram of this many bytes, all headers but UDP's and IP's included, exceeded the interface's MTU; see
     /// [`sctp::Association::datagram_too_large`].
     pub fn datagram_too_large(&mut self, bytes: usize) {

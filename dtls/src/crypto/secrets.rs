@@ -14,6 +14,7 @@ pub(crate) struct Secrets {
     master: [u8; 48],
     client_random: [u8; 32],
     server_random: [u8; 32],
+    record_limit: Option<usize>,
 }
 
 /// The two randoms of a handshake and the suite it chose.
@@ -23,6 +24,8 @@ pub(crate) struct Agreed {
     pub(crate) client_random: [u8; 32],
     pub(crate) server_random: [u8; 32],
     pub(crate) extended_master_secret: bool,
+    /// The largest plaintext that the peer takes in one record, if it said so.
+    pub(crate) record_limit: Option<usize>,
 }
 
 /// Checks a public key of the peer that nothing vouches for. The own private key is good for one exchange only and is
@@ -48,7 +51,7 @@ impl Secrets {
         peer_public_key: &[u8],
         transcript: &[u8],
     ) -> Result<Self, Error> {
-        let Agreed { suite, client_random, server_random, extended_master_secret } = agreed;
+        let Agreed { suite, client_random, server_random, extended_master_secret, record_limit } = agreed;
         let mut master = [0; 48];
         let derived = if extended_master_secret {
             let session_hash = suite.hash(transcript);
@@ -60,7 +63,7 @@ impl Secrets {
         };
         // Points off the curve and the all-zero secret of X25519 end here (RFC 8422, section 5.11).
         derived.map_err(|_| Error::IllegalParameter("public key"))?;
-        Ok(Self { suite, master, client_random, server_random })
+        Ok(Self { suite, master, client_random, server_random, record_limit })
     }
 
     /// The record keys, cut from the key block in the order of RFC 5246, section 6.3 (AEADs have no MAC keys).
@@ -109,6 +112,10 @@ impl Secrets {
             seed.extend_from_slice(context);
         }
         self.suite.prf().for_secret(out, &self.master, label, &seed);
+    }
+
+    pub(crate) const fn record_limit(&self) -> Option<usize> {
+        self.record_limit
     }
 
     pub(crate) const fn suite(&self) -> Suite {

@@ -13,6 +13,7 @@ use crate::message::{
     ExtensionType, Extensions, Finished, HandshakeType, HelloVerifyRequest, ServerHello, ServerKeyExchange, U16s,
 };
 use crate::reassembly::Message;
+use crate::record_limit;
 use crate::srtp::{self, SrtpProfile};
 
 /// A server that asks for a cookie again and again is not going to be satisfied.
@@ -67,6 +68,7 @@ impl Step for AwaitServerHello {
             client_random: self.client_random,
             server_random: hello.random,
             extended_master_secret: answers.extended_master_secret,
+            record_limit: answers.record_limit,
         };
         Ok(Reply::Hello { agreed, srtp_profile: answers.srtp_profile })
     }
@@ -125,6 +127,7 @@ fn offer(config: &Config, buf: &mut Vec<u8>) {
     Extension::encode(ExtensionType::SIGNATURE_ALGORITHMS, buf, |buf| {
         U16s::encode(signature::verifiable(&config.provider), buf);
     });
+    record_limit::encode(buf);
     if !config.srtp_profiles.is_empty() {
         Extension::encode(ExtensionType::USE_SRTP, buf, |buf| srtp::encode(&config.srtp_profiles, buf));
     }
@@ -134,17 +137,19 @@ fn offer(config: &Config, buf: &mut Vec<u8>) {
 struct Answers {
     extended_master_secret: bool,
     srtp_profile: Option<SrtpProfile>,
+    record_limit: Option<usize>,
 }
 
 impl Answers {
     fn new(config: &Config, extensions: &Extensions<'_>) -> Result<Self, Error> {
-        let mut answers = Self { extended_master_secret: false, srtp_profile: None };
+        let mut answers = Self { extended_master_secret: false, srtp_profile: None, record_limit: None };
         for Extension { kind, value } in extensions.iter() {
             match kind {
                 ExtensionType::EXTENDED_MASTER_SECRET => answers.extended_master_secret = true,
                 // One byte of length, nothing behind it (RFC 5746, section 3.4).
                 ExtensionType::RENEGOTIATION_INFO if value == [0] => {}
                 ExtensionType::RENEGOTIATION_INFO => return Err(Error::IllegalParameter("renegotiation_info")),
+                ExtensionType::RECORD_SIZE_LIMIT => answers.record_limit = record_limit::find(extensions)?,
                 ExtensionType::EC_POINT_FORMATS => super::server::check_point_formats(extensions)?,
                 ExtensionType::USE_SRTP if !config.srtp_profiles.is_empty() => {
                     answers.srtp_profile = Some(Self::srtp_profile(config, value)?);

@@ -16,6 +16,7 @@ use crate::message::{
     ExtensionType, Extensions, Finished, HandshakeType, HelloVerifyRequest, ServerHello, ServerKeyExchange, U16s,
 };
 use crate::reassembly::Message;
+use crate::record_limit;
 use crate::srtp::{self, SrtpProfile};
 
 /// `rsa_sign` and `ecdsa_sign` (RFC 5246, section 7.4.4; RFC 8422, section 5.5).
@@ -114,6 +115,7 @@ pub(super) struct Choice {
     /// Whether the client knows RFC 5746, and wants to read it from the answer.
     renegotiation_info: bool,
     point_formats: bool,
+    record_limit: Option<usize>,
 }
 
 impl Choice {
@@ -139,6 +141,7 @@ impl Choice {
             extended_master_secret,
             renegotiation_info,
             point_formats: extensions.find(ExtensionType::EC_POINT_FORMATS).is_some(),
+            record_limit: record_limit::find(extensions)?,
         })
     }
 
@@ -152,6 +155,9 @@ impl Choice {
         }
         if self.point_formats {
             Extension::encode(ExtensionType::EC_POINT_FORMATS, buf, |buf| buf.extend([1, 0]));
+        }
+        if self.record_limit.is_some() {
+            record_limit::encode(buf);
         }
         if let Some(profile) = self.srtp_profile {
             Extension::encode(ExtensionType::USE_SRTP, buf, |buf| srtp::encode(&[profile], buf));
@@ -227,6 +233,7 @@ fn answer(
         client_random: hello.random,
         server_random,
         extended_master_secret: choice.extended_master_secret,
+        record_limit: choice.record_limit,
     };
     send_key_exchange(context, &mut transcript, &agreed, &*exchange, schemes)?;
     context.send(HandshakeType::CERTIFICATE_REQUEST, &mut transcript, |buf| {

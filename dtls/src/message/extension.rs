@@ -15,6 +15,8 @@ impl ExtensionType {
     pub const USE_SRTP: Self = Self(14);
     /// The master secret covers the handshake (RFC 7627, section 5.1).
     pub const EXTENDED_MASTER_SECRET: Self = Self(23);
+    /// The largest record a side takes (RFC 8449, section 4).
+    pub const RECORD_SIZE_LIMIT: Self = Self(28);
     /// The versions a TLS 1.3 client speaks (RFC 8446, section 4.2.1).
     pub const SUPPORTED_VERSIONS: Self = Self(43);
     /// Ties a renegotiation to the handshake before it (RFC 5746, section 3.2).

@@ -226,6 +226,13 @@ impl Association {
         self.timers.stop(Timer::PathMtu);
     }
 
+    /// Probes of the path go up to this size from now on; see [`Config::max_probed_packet`]. For what is only known of the
+    /// peer once there is a connection beneath; what was found before counts no more.
+    pub fn set_max_probed_packet(&mut self, max_probed_packet: usize) {
+        self.config.max_probed_packet = sane_packet(max_probed_packet);
+        self.search_path_mtu();
+    }
+
     /// How large packets are now at most, in bytes; a larger one is a probe of the path.
     pub fn packet_size(&self) -> usize {
         self.path_mtu.packet(self.outbound.paced_packet())

@@ -29,7 +29,21 @@ impl Session {
         if let Some(rtt) = self.transport.rtt() {
             self.channels.set_rtt(rtt);
         }
+        self.bound_packets();
         self.channels.connect(now, role_of(role));
+    }
+
+    /// A packet is one record, and a datagram: it is no larger than what the peer takes (RFC 8449).
+    fn bound_packets(&mut self) {
+        let limit = self.transport.record_limit();
+        let base = self.mtu.saturating_sub(dtls::MAX_OVERHEAD);
+        if let Some(limit) = limit.filter(|limit| *limit < base) {
+            self.channels.set_max_packet(limit);
+        }
+        // Who does not say it may not read what DTLS has room for: the transport of Chromium ends at a large datagram.
+        if let Some(limit) = limit.filter(|_| self.path_mtu_discovery) {
+            self.channels.set_max_probed_packet(limit);
+        }
     }
 
     /// Queues a message. One that cannot be taken is handed back in the error.

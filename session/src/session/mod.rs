@@ -47,6 +47,7 @@ pub struct Session {
     media_config: MediaConfig,
     /// What every path carries.
     mtu: usize,
+    path_mtu_discovery: bool,
     /// When this session began, and what an NTP clock showed then.
     began: (Instant, NtpTime),
     media_seed: [u8; 32],
@@ -85,17 +86,12 @@ enum Life {
     Closed,
 }
 
-/// How large packets may become. DTLS has room for 16 KiB, but Chromium reads datagrams of at most 2048 bytes, and ends its
-/// transport at a larger one.
-const MAX_PROBED: usize = 2048 - dtls::MAX_OVERHEAD;
-
 impl Session {
     /// A session that knows nothing of its peer yet. `seed` decides all its random choices but keys.
     pub fn new(config: Config, now: Instant, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let mut channels = config.channels.clone();
         channels.sctp.max_packet = config.mtu.saturating_sub(dtls::MAX_OVERHEAD);
-        channels.sctp.max_probed_packet = if config.path_mtu_discovery { MAX_PROBED } else { 0 };
         Self {
             negotiation: Negotiation::new(StdRng::from_seed(child(&mut rng)), &config),
             transport: Transport::new(&config, now, child(&mut rng), child(&mut rng)),
@@ -103,6 +99,7 @@ impl Session {
             media: None,
             media_config: config.media.clone(),
             mtu: config.mtu,
+            path_mtu_discovery: config.path_mtu_discovery,
             began: (now, NtpTime::from_unix(config.unix_time)),
             media_seed: child(&mut rng),
             life: Life::Open,
