@@ -315,6 +315,9 @@ impl Association {
         if self.is_closed() {
             return;
         }
+        if let Some(peer) = self.phase.peer_mut() {
+            peer.inbound.end();
+        }
         self.settle(now);
         // By then everything is delivered both ways; only the peer's last word is missing.
         let is_done = self.phase.stage() == Some(Stage::ShutdownAckSent) && why != Closed::Aborted;

@@ -129,6 +129,7 @@ impl Association {
             if !streams.is_empty() {
                 for stream in &streams {
                     self.resets.wanted.remove(stream);
+                    self.outbound.ask_for_reset(*stream);
                 }
                 let number = self.resets.next;
                 self.resets.next = number.next();

@@ -76,6 +76,8 @@ pub(crate) struct Inbound {
     max_message: usize,
     /// Messages are told of before their end has come.
     partial_delivery: bool,
+    /// The association is over, and nothing comes any more.
+    has_ended: bool,
     /// I-DATA comes instead of DATA.
     interleaving: bool,
     /// The window in the last SACK.
@@ -95,6 +97,7 @@ impl Inbound {
             size: Window::new(config.first_window(), config.window()),
             max_message: config.max_message,
             partial_delivery: config.partial_delivery,
+            has_ended: false,
             interleaving,
             advertised: config.first_window(),
             resets_announced: BTreeSet::new(),
@@ -369,8 +372,9 @@ impl Inbound {
     /// What the association before a restart had received in full can still be read.
     pub(crate) fn inherit(&mut self, before: Self) {
         for (id, stream) in before.streams {
-            let reading = stream.reading.map(Reading::cut_short);
+            let reading = stream.reading.map(Reading::after_restart);
             if !stream.ready.is_empty() || reading.is_some() {
+                self.held += reading.as_ref().map_or(0, Reading::charge);
                 self.held += stream.ready.iter().map(|message| message.payload.len() + MESSAGE_OVERHEAD).sum::<usize>();
                 let inherited = Stream { ready: stream.ready, reading, announced: true, ..Stream::default() };
                 self.streams.insert(id, Box::new(inherited));

@@ -21,12 +21,19 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    /// The rest will not come.
-    pub(super) fn cut_short(self) -> Self {
+    /// What is left of it after a restart: of a message whose end has not come, the rest will not.
+    pub(super) fn after_restart(self) -> Self {
         match self {
-            Self::Open { ppid, .. } | Self::Complete { ppid, .. } | Self::Abandoned { ppid } => {
-                Self::Abandoned { ppid }
-            }
+            Self::Complete { .. } | Self::Abandoned { .. } => self,
+            Self::Open { ppid, .. } => Self::Abandoned { ppid },
+        }
+    }
+
+    /// How much of the window it holds beside what reassembly counts.
+    pub(super) fn charge(&self) -> usize {
+        match self {
+            Self::Complete { rest, .. } => rest.len() + MESSAGE_OVERHEAD,
+            Self::Open { .. } | Self::Abandoned { .. } => 0,
         }
     }
 }
@@ -34,8 +41,9 @@ impl Reading {
 impl Stream {
     /// The end of the message being read has come, and perhaps of others behind it. Returns what that is charged.
     pub(super) fn finish_reading(&mut self, complete: Complete) -> usize {
-        let charge = complete.payload.len() + MESSAGE_OVERHEAD;
-        self.reading = Some(Reading::Complete { ppid: complete.ppid, rest: complete.payload });
+        let reading = Reading::Complete { ppid: complete.ppid, rest: complete.payload };
+        let charge = reading.charge();
+        self.reading = Some(reading);
         if !complete.unordered {
             self.next += 1;
             self.release();
@@ -87,11 +95,19 @@ impl Inbound {
             Some(Reading::Abandoned { ppid }) => {
                 Some(Part { ppid, payload: Bytes::new(), is_first: false, progress: Progress::Abandoned })
             }
-            Some(Reading::Open { key, ppid }) => {
-                stream.reading = Some(Reading::Open { key, ppid });
-                let (_, payload) = self.reassembly.take(id, key)?;
-                Some(Part { ppid, payload, is_first: false, progress: Progress::More })
-            }
+            Some(Reading::Open { key, ppid }) => match self.reassembly.take(id, key) {
+                Some((_, payload)) => {
+                    stream.reading = Some(Reading::Open { key, ppid });
+                    Some(Part { ppid, payload, is_first: false, progress: Progress::More })
+                }
+                None if self.has_ended => {
+                    Some(Part { ppid, payload: Bytes::new(), is_first: false, progress: Progress::Abandoned })
+                }
+                None => {
+                    stream.reading = Some(Reading::Open { key, ppid });
+                    None
+                }
+            },
             None => {
                 if let Some(message) = stream.ready.pop_front() {
                     self.held -= message.payload.len() + MESSAGE_OVERHEAD;
@@ -104,6 +120,17 @@ impl Inbound {
                 stream.reading = Some(Reading::Open { key, ppid });
                 Some(Part { ppid, payload, is_first: true, progress: Progress::More })
             }
+        }
+    }
+
+    /// Nothing comes any more: whoever reads a message in parts is told that its rest does not, and reads what is
+    /// behind it.
+    pub(crate) fn end(&mut self) {
+        self.has_ended = true;
+        let open = self.streams.iter_mut().filter(|(_, stream)| stream.reading.is_some() && !stream.announced);
+        for (id, stream) in open {
+            stream.announced = true;
+            self.events.push_back(Event::Readable(*id));
         }
     }
 

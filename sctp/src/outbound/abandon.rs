@@ -118,9 +118,19 @@ impl Outbound {
         let room = writer.room().saturating_sub(ForwardTsn::OVERHEAD) / entry;
         let mut highest = BTreeMap::new();
         let mut point = self.ring.cumulative_ack();
+        self.renumbered.retain(|_, renumbered| !renumbered.is_known || point.next().precedes(renumbered.first));
+        let mut limit = None;
         for (tsn, chunk) in self.ring.skipped() {
+            if limit.is_some_and(|limit: Tsn| !tsn.precedes(limit)) {
+                break;
+            }
+            // Of a message before a reset the number is not to be told after it, when it means another one. A peer that
+            // has reset the stream knows of the message, and one that may have takes no news that end before the reset.
+            let reset = self.renumbered.get(&chunk.stream).filter(|renumbered| tsn.precedes(renumbered.first));
+            let is_over = reset.is_some_and(|renumbered| renumbered.is_known);
+            limit = limit.or(reset.filter(|renumbered| !renumbered.is_known).map(|renumbered| renumbered.first));
             // FORWARD TSN does not name unordered messages, I-FORWARD-TSN does.
-            if interleaving || !chunk.flags.unordered {
+            if (interleaving || !chunk.flags.unordered) && !is_over {
                 let key = (chunk.stream, chunk.flags.unordered);
                 if highest.len() >= room && !highest.contains_key(&key) {
                     break;

@@ -34,6 +34,7 @@ use recovery::Recovery;
 pub(crate) use ring::Refused;
 use ring::{Limit, Ring};
 use rto::Rto;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,14 @@ pub(crate) enum Watch {
     Restart,
     /// Start it if it is not running.
     Keep,
+}
+
+/// A stream whose messages are numbered anew from a TSN on.
+#[derive(Clone, Copy, Debug)]
+struct Renumbered {
+    first: Tsn,
+    /// The peer has said that it has reset the stream.
+    is_known: bool,
 }
 
 /// What happened while a packet was filled with data.
@@ -107,6 +116,8 @@ pub(crate) struct Outbound {
     /// FORWARD TSN is to be sent; and when it last was, for which point.
     forward_due: bool,
     forwarded: Option<(Tsn, Instant)>,
+    /// Streams that were reset while something was not acknowledged, or are about to be.
+    renumbered: BTreeMap<u16, Renumbered>,
     pub(crate) events: VecDeque<Event>,
 }
 
@@ -140,6 +151,7 @@ impl Outbound {
             heard: false,
             forward_due: false,
             forwarded: None,
+            renumbered: BTreeMap::new(),
             events: VecDeque::new(),
         }
     }
@@ -210,7 +222,16 @@ impl Outbound {
         self.queue.begin_reset(stream);
     }
 
+    /// The peer is being asked to reset a stream, all of which has been sent.
+    pub(crate) fn ask_for_reset(&mut self, stream: u16) {
+        self.renumbered.insert(stream, Renumbered { first: self.ring.next_tsn(), is_known: false });
+    }
+
     pub(crate) fn end_reset(&mut self, stream: u16, done: bool) {
+        match self.renumbered.get_mut(&stream) {
+            Some(renumbered) if done => renumbered.is_known = true,
+            _ => _ = self.renumbered.remove(&stream),
+        }
         self.queue.end_reset(stream, done);
     }
 

@@ -135,6 +135,14 @@ fn last_quarter_of_them() {
     quarter(3);
 }
 
+/// An abort behind a message that is read in parts; numbers of messages given up before their stream was reset.
+#[test]
+fn runs_that_once_broke_a_promise() {
+    for seed in [7_840, 13_158, 14_087, 31_477, 20_126] {
+        run(seed);
+    }
+}
+
 #[test]
 fn the_runs_meet_what_they_are_here_for() {
     let plans: Vec<Plan> = (0..500).map(Plan::draw).collect();
