@@ -142,6 +142,15 @@ pub fn run(program: impl Future<Output = Result<()>> + Send + 'static) -> Result
     runtime.block_on(async { tokio::spawn(program).await? })
 }
 
+/// The same for a stack that has nothing to do on other threads, unless there are many connections to be made.
+pub fn run_on_one_thread(program: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    if arguments()?.0 == "pairs" {
+        return run(program);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::spawn(program).await? })
+}
+
 /// What a program does, with one stack.
 pub async fn run_here<S: Stack>() -> Result<()> {
     let (role, task) = arguments()?;
@@ -153,7 +162,7 @@ pub async fn run_here<S: Stack>() -> Result<()> {
     };
     tell(&Line::Report(report))?;
     // The other end may not be done yet. Whoever started this program closes its input when both are.
-    while hear().is_ok() {}
+    while heard().await.is_ok() {}
     // Stacks with threads of their own are not waited for.
     std::process::exit(0)
 }
@@ -171,6 +180,11 @@ pub fn tell(line: &Line) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", serde_json::to_string(line)?)?;
     Ok(out.flush()?)
+}
+
+/// The other side's line, waited for where no task of the runtime is kept from going on.
+pub async fn heard() -> Result<Line> {
+    tokio::task::spawn_blocking(hear).await?
 }
 
 /// The other side's line.

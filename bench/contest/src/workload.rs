@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 
 use crate::usage::{Usage, resident_memory};
-use crate::{Line, Report, Settings, Stack, Task, Workload, hear, tell};
+use crate::{Line, Report, Settings, Stack, Task, Workload, heard, tell};
 
 /// What the first byte of a message says.
 const DATA: u8 = 0;
@@ -66,14 +66,14 @@ async fn receive_until<S: Stack>(stack: &mut S, end: tokio::time::Instant) -> Re
 async fn open_offering<S: Stack>(settings: &Settings) -> Result<S> {
     let (mut stack, offer) = S::offer(settings).await?;
     tell(&Line::Offer(offer))?;
-    let Line::Answer(answer) = hear()? else { bail!("an answer was expected") };
+    let Line::Answer(answer) = heard().await? else { bail!("an answer was expected") };
     stack.accept(answer).await?;
     stack.opened().await?;
     Ok(stack)
 }
 
 async fn open_answering<S: Stack>(settings: &Settings) -> Result<S> {
-    let Line::Offer(offer) = hear()? else { bail!("an offer was expected") };
+    let Line::Offer(offer) = heard().await? else { bail!("an offer was expected") };
     let (mut stack, answer) = S::answer(settings, offer).await?;
     tell(&Line::Answer(answer))?;
     stack.opened().await?;

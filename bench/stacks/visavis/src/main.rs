@@ -80,5 +80,5 @@ impl Stack for Visavis {
 }
 
 fn main() -> Result<()> {
-    contest::run(contest::run_here::<Visavis>())
+    contest::run_on_one_thread(contest::run_here::<Visavis>())
 }
