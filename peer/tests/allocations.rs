@@ -1,10 +1,11 @@
-//! What connections cost in memory. The allocator of this program counts, per thread, and everything runs on one.
+//! What connections and messages cost in memory. The allocator of this program counts, per thread, and everything runs on one.
 
 #![allow(clippy::unwrap_used, reason = "what does not work ends the test, and says where")]
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use allocation_counter::measure;
+use bytes::Bytes;
 use visavis::{Config, DataChannel, Initiator, Receiver};
 
 /// How many bytes each end of an idle connection with one open channel may keep.
@@ -57,4 +58,36 @@ fn an_idle_end_keeps_little_memory() {
     let each = info.bytes_current / (2 * PAIRS);
     println!("an idle end keeps {each} bytes");
     assert!(each <= IDLE_END, "an idle end keeps {each} bytes");
+}
+
+/// So many messages of this size one way, which wait only for room.
+async fn transfer(pair: &Pair, size: usize, count: usize) {
+    let (here, there) = &pair.channels;
+    let message = Bytes::from(vec![7; size]);
+    let sending = async {
+        for _ in 0..count {
+            here.send(message.clone()).await.unwrap();
+        }
+    };
+    let receiving = async {
+        for _ in 0..count {
+            assert_eq!(there.recv().await.unwrap().into_bytes().len(), size);
+        }
+    };
+    tokio::join!(sending, receiving);
+}
+
+#[test]
+fn messages_take_few_allocations_and_packets_none() {
+    const COUNT: usize = 4000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let pair = runtime.block_on(pair());
+    for (size, most) in [(64, 1.1), (1000, 1.1), (16 << 10, 3.5), (64 << 10, 3.5)] {
+        // Queues grow to what the path holds.
+        runtime.block_on(transfer(&pair, size, COUNT));
+        let info = measure(|| runtime.block_on(transfer(&pair, size, COUNT)));
+        let each = info.count_total as f64 / COUNT as f64;
+        println!("{size} bytes: {each:.2} allocations per message");
+        assert!(each <= most, "{size} bytes: {each} allocations per message");
+    }
 }

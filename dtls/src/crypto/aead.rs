@@ -95,7 +95,10 @@ impl Key {
         additional: [u8; Cipher::ADDITIONAL],
         text: &'t mut [u8],
     ) -> Option<&'t mut [u8]> {
-        self.key.open_in_place(self.nonce(number), Aad::from(additional), text).ok()
+        // With the tag apart the library leaves the text where it is; together it moves it, be it onto itself.
+        let (text, tag) = text.split_at_mut_checked(text.len().checked_sub(Cipher::TAG)?)?;
+        self.key.open_in_place_separate_tag(self.nonce(number), Aad::from(additional), tag, text).ok()?;
+        Some(text)
     }
 
     /// Decrypts as [`open`](Self::open) does, whatever the tag: a change to the ciphertext is the same change to the text.

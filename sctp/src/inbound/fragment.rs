@@ -1,6 +1,7 @@
 //! What DATA and I-DATA have in common, and runs of fragments of one message.
 
 use super::Violation;
+use super::reassembly::Complete;
 use crate::packet::{Data, DataFlags, IData};
 use crate::serial::Tsn;
 use bytes::Bytes;
@@ -8,6 +9,28 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// What a run of fragments of an incomplete message is charged beyond its bytes.
 pub(crate) const SEGMENT_OVERHEAD: usize = 256;
+
+/// How many bytes a message is expected to have at most.
+const MOST_EXPECTED: usize = 256 << 10;
+
+/// How many messages may be expected to have a size at a time: what is reserved for them is not charged.
+const EXPECTATIONS: usize = 4;
+
+/// How large the next message of many fragments may be: as large as the last one. Who sends large messages mostly sends
+/// more of that size, and room made at once spares the copies that growing would make.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Expected(usize);
+
+impl Expected {
+    pub(super) fn learn(&mut self, message: &Complete) {
+        self.0 = message.payload.len().min(MOST_EXPECTED);
+    }
+
+    /// What to reserve for the first fragment of a message while so many others are incomplete.
+    pub(super) const fn room(self, incomplete: usize) -> usize {
+        if incomplete < EXPECTATIONS { self.0 } else { 0 }
+    }
+}
 
 /// A message or a fragment of one, by whichever chunk it came.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +94,11 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn new(place: u64, data: &Fragment<'_>) -> Self {
+    /// The first fragment of a message makes `room` for the others.
+    pub(super) fn new(place: u64, data: &Fragment<'_>, room: usize) -> Self {
+        let room = if data.flags.begin { room } else { 0 };
+        let mut bytes = Vec::with_capacity(room.max(data.payload.len()));
+        bytes.extend_from_slice(data.payload);
         Self {
             next: place + 1,
             begin: data.flags.begin,
@@ -82,7 +109,7 @@ impl Segment {
             ppid: data.ppid,
             length: data.payload.len(),
             taken: 0,
-            pieces: VecDeque::from([data.payload.to_vec()]),
+            pieces: VecDeque::from([bytes]),
         }
     }
 
@@ -130,12 +157,12 @@ impl Segment {
         let piece = self.pieces.pop_front()?;
         self.length -= piece.len();
         self.taken = self.taken.saturating_add(piece.len());
-        Some(piece.into())
+        Some(bytes(piece))
     }
 
     pub(super) fn into_payload(mut self) -> Bytes {
         match (self.pieces.pop_front(), self.pieces.is_empty()) {
-            (Some(only), true) => only.into(),
+            (Some(only), true) => bytes(only),
             (first, _) => {
                 let mut whole = Vec::with_capacity(self.length);
                 for piece in first.iter().chain(&self.pieces) {
@@ -147,18 +174,36 @@ impl Segment {
     }
 }
 
+/// Gives back what was reserved in vain.
+fn bytes(mut piece: Vec<u8>) -> Bytes {
+    if piece.len() < piece.capacity() / 2 {
+        piece.shrink_to_fit();
+    }
+    piece.into()
+}
+
 /// Runs of fragments, each keyed by the place of its first one.
 pub(super) type Segments = BTreeMap<u64, Segment>;
 
 /// Adds a fragment to the segment before it, or begins one, and closes the hole behind it. Returns the first place of
-/// the segment that it belongs to now, and by how many the segments have become more.
-pub(super) fn add(segments: &mut Segments, place: u64, data: &Fragment<'_>) -> Result<(u64, isize), Violation> {
-    let (first, more) = extend_or_begin(segments, place, data)?;
+/// the segment that it belongs to now, and by how many the segments have become more. `room` is made for a new message.
+pub(super) fn add(
+    segments: &mut Segments,
+    place: u64,
+    data: &Fragment<'_>,
+    room: usize,
+) -> Result<(u64, isize), Violation> {
+    let (first, more) = extend_or_begin(segments, place, data, room)?;
     let joined = join_following(segments, first)?;
     Ok((first, isize::from(more) - isize::from(joined)))
 }
 
-fn extend_or_begin(segments: &mut Segments, place: u64, data: &Fragment<'_>) -> Result<(u64, bool), Violation> {
+fn extend_or_begin(
+    segments: &mut Segments,
+    place: u64,
+    data: &Fragment<'_>,
+    room: usize,
+) -> Result<(u64, bool), Violation> {
     if let Some((first, before)) = segments.range_mut(..place).next_back()
         && before.next == place
         && !before.end
@@ -172,7 +217,7 @@ fn extend_or_begin(segments: &mut Segments, place: u64, data: &Fragment<'_>) -> 
         before.append(data);
         return Ok((*first, false));
     }
-    segments.insert(place, Segment::new(place, data));
+    segments.insert(place, Segment::new(place, data, room));
     Ok((place, true))
 }
 

@@ -2,7 +2,7 @@
 //! identifier, and its fragments by their own numbers (RFC 8260, section 2.2.3).
 
 use super::Violation;
-use super::fragment::{Fragment, SEGMENT_OVERHEAD, Segments, add};
+use super::fragment::{Expected, Fragment, SEGMENT_OVERHEAD, Segments, add};
 use super::reassembly::{Complete, Key, whole};
 use crate::serial::Mid;
 use bytes::Bytes;
@@ -48,12 +48,13 @@ type Place = (u16, bool, u64);
 pub(crate) struct Interleaved {
     partials: BTreeMap<Place, Partial>,
     charged: usize,
+    expected: Expected,
     max_message: usize,
 }
 
 impl Interleaved {
-    pub(super) const fn new(max_message: usize) -> Self {
-        Self { partials: BTreeMap::new(), charged: 0, max_message }
+    pub(super) fn new(max_message: usize) -> Self {
+        Self { partials: BTreeMap::new(), charged: 0, expected: Expected::default(), max_message }
     }
 
     pub(super) const fn charged(&self) -> usize {
@@ -74,10 +75,11 @@ impl Interleaved {
             };
         }
         let place = u64::from(data.fsn);
+        let room = self.expected.room(self.partials.len());
         let partial = self.partials.entry(key).or_default();
         partial.check(place, data)?;
         let before = partial.charge();
-        add(&mut partial.segments, place, data)?;
+        add(&mut partial.segments, place, data, room)?;
         partial.length += data.payload.len();
         if data.flags.end {
             partial.end = Some(place);
@@ -91,7 +93,9 @@ impl Interleaved {
             return Ok(None);
         }
         let Some(mut partial) = self.remove(key) else { return Ok(None) };
-        Ok(partial.segments.remove(&0).map(Complete::new))
+        let complete = partial.segments.remove(&0).map(Complete::new);
+        complete.iter().for_each(|message| self.expected.learn(message));
+        Ok(complete)
     }
 
     fn remove(&mut self, key: Place) -> Option<Partial> {

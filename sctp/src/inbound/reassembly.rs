@@ -2,7 +2,7 @@
 //! numbers of their own (RFC 8260, section 2.2.3).
 
 use super::Violation;
-use super::fragment::{Fragment, SEGMENT_OVERHEAD, Segment, Segments, add};
+use super::fragment::{Expected, Fragment, SEGMENT_OVERHEAD, Segment, Segments, add};
 use super::interleaved::Interleaved;
 use crate::serial::Mid;
 use bytes::Bytes;
@@ -46,17 +46,17 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum Reassembly {
     /// DATA, keyed by the first TSN of each run of fragments.
-    Consecutive { segments: Segments, charged: usize, max_message: usize },
+    Consecutive { segments: Segments, charged: usize, expected: Expected, max_message: usize },
     /// I-DATA.
     Interleaved(Interleaved),
 }
 
 impl Reassembly {
-    pub(crate) const fn new(max_message: usize, interleaving: bool) -> Self {
+    pub(crate) fn new(max_message: usize, interleaving: bool) -> Self {
         if interleaving {
             Self::Interleaved(Interleaved::new(max_message))
         } else {
-            Self::Consecutive { segments: Segments::new(), charged: 0, max_message }
+            Self::Consecutive { segments: Segments::new(), charged: 0, expected: Expected::default(), max_message }
         }
     }
 
@@ -70,14 +70,17 @@ impl Reassembly {
 
     /// Takes a chunk that has not been seen before. `number` is its message's, as a count.
     pub(crate) fn insert(&mut self, tsn: u64, number: u64, data: &Fragment<'_>) -> Result<Option<Complete>, Violation> {
-        let (segments, charged, max_message) = match self {
+        let (segments, charged, expected, max_message) = match self {
             Self::Interleaved(interleaved) => return interleaved.insert(number, data),
-            Self::Consecutive { segments, charged, max_message } => (segments, charged, *max_message),
+            Self::Consecutive { segments, charged, expected, max_message } => {
+                (segments, charged, expected, *max_message)
+            }
         };
         if data.flags.begin && data.flags.end {
             return Ok(Some(whole(data)));
         }
-        let (first, more) = add(segments, tsn, data)?;
+        let room = expected.room(segments.len());
+        let (first, more) = add(segments, tsn, data, room)?;
         *charged += data.payload.len();
         *charged = charged.saturating_add_signed(more * SEGMENT_OVERHEAD.cast_signed());
         let Some(segment) = segments.get(&first) else { return Ok(None) };
@@ -89,7 +92,9 @@ impl Reassembly {
         }
         let segment = segments.remove(&first);
         *charged -= segment.as_ref().map_or(0, |segment| segment.length + SEGMENT_OVERHEAD);
-        Ok(segment.map(Complete::new))
+        let complete = segment.map(Complete::new);
+        complete.iter().for_each(|message| expected.learn(message));
+        Ok(complete)
     }
 
     /// With DATA, drops what began at or before `tsn`: its missing fragments will never come (RFC 3758, section 3.6).
