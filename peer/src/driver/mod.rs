@@ -3,6 +3,7 @@
 //! Each turn reads what came, does what was asked for, tells what happened, and sends what is to be sent; then the
 //! task waits for any of these. Nothing is allocated and no channel crossed per packet.
 
+mod attention;
 mod backlog;
 mod channels;
 mod gather;
@@ -13,7 +14,7 @@ mod media;
 pub(crate) mod sockets;
 mod transmit;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -24,6 +25,7 @@ use session::{DtlsState, Event, Session};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use self::attention::Attention;
 use self::backlog::Backlog;
 use self::channels::Channels;
 use self::gather::Gathering;
@@ -65,6 +67,7 @@ pub(crate) struct Driver {
     /// A state has changed in this turn, so that memory may be free.
     has_advanced: bool,
     timer: Pin<Box<Sleep>>,
+    attention: Attention,
     life: Life,
     /// Why it ended, if nobody here asked for it.
     reason: Option<Arc<str>>,
@@ -119,6 +122,7 @@ impl Driver {
             is_busy: false,
             has_advanced: false,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
+            attention: Attention::new(shared.config.busy_wait),
             life: Life::Open,
             reason: None,
             failure: None,
@@ -142,16 +146,36 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             busy = 0;
-            std::future::poll_fn(|cx| self.poll_wait(cx)).await;
+            self.wait().await;
         }
         self.finish(Instant::now());
+    }
+
+    /// Until there is something to do. Others have their turn while it looks for that.
+    async fn wait(&mut self) {
+        let mut now = Instant::now();
+        if let Some(until) = self.attention.begin(now) {
+            while now < until {
+                if poll_fn(|cx| Poll::Ready(self.poll_wait(cx))).await.is_ready() {
+                    return self.attention.found();
+                }
+                tokio::task::yield_now().await;
+                now = Instant::now();
+            }
+            self.attention.in_vain();
+        }
+        poll_fn(|cx| self.poll_wait(cx)).await;
+        self.attention.slept(now.elapsed());
     }
 
     /// One turn. Returns whether the connection has ended.
     fn turn(&mut self, now: Instant) -> bool {
         self.is_busy = false;
-        let session = &mut self.session;
-        self.sockets.drain(|local, remote, datagram| session.handle_datagram(now, local, remote, datagram));
+        let (session, attention) = (&mut self.session, &mut self.attention);
+        self.sockets.drain(|local, remote, datagram| {
+            attention.count(1);
+            session.handle_datagram(now, local, remote, datagram);
+        });
         self.advance_mdns(now);
         self.look_for_addresses(now);
         if self.session.poll_timeout().is_some_and(|at| at <= now) {

@@ -53,6 +53,7 @@ impl Driver {
                 }
                 return;
             };
+            self.attention.count(1);
             let len = buf.len().saturating_sub(start);
             let current = match run {
                 Some(run) if run.route == route && len <= run.segment => run,
