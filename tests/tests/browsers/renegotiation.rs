@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
@@ -85,14 +85,15 @@ const fn round(
 }
 
 /// Where both sides change something that needs negotiation, their offers meet.
-const ROUNDS: [Round; 12] = [
+const ROUNDS: [Round; 13] = [
     round(Some(Add), Some(Add), Polite, (true, true)),
     round(Some(Pause), None, Polite, (false, true)),
     round(None, Some(Pause), Polite, (false, false)),
     round(Some(Resume), Some(Resume), Impolite, (true, true)),
-    round(None, Some(Mute), Polite, (true, false)),
     // Both use the same section: on hold, neither is seen.
-    round(Some(Hold), Some(Unmute), Impolite, (false, false)),
+    round(Some(Hold), None, Impolite, (false, false)),
+    round(Some(Resume), Some(Mute), Polite, (true, false)),
+    round(Some(Pause), Some(Unmute), Impolite, (false, true)),
     round(Some(Resume), Some(Remove), Polite, (true, false)),
     round(Some(Remove), None, Polite, (false, false)),
     round(Some(AddApart), Some(Add), Impolite, (true, true)),
@@ -398,8 +399,14 @@ impl Call {
         tokio::time::sleep(Duration::from_millis(1_000)).await;
         let seen = risen(&mut last, self.decoded().await);
         let arrived = self.since(first);
+        // Of a sender without a track, Firefox repeats the last picture each second.
+        let is_repeated = self.page.browser.kind() == Kind::Firefox && round.page == Some(Mute);
         assert_eq!(seen > 0, round.is_rust_seen, "the page decoded {seen} frames");
-        assert_eq!(arrived > 0, round.is_page_seen, "{arrived} frames of the page arrived");
+        assert_eq!(
+            arrived > if is_repeated { 2 } else { 0 },
+            round.is_page_seen,
+            "{arrived} frames of the page arrived"
+        );
     }
 
     fn since(&self, first: u64) -> u64 {
@@ -463,7 +470,7 @@ async fn count(peer: PeerConnection, arrived: Arc<AtomicU64>) {
 }
 
 in_both_browsers! {
-    async fn media_comes_and_goes_for_twelve_rounds_beside_a_channel(kind: Kind) {
+    async fn media_comes_and_goes_for_thirteen_rounds_beside_a_channel(kind: Kind) {
         let mut call = Call::new(kind).await;
         for (number, round) in ROUNDS.iter().enumerate() {
             println!("round {number}: Rust {:?}, page {:?}, Rust is {:?}", round.rust, round.page, round.manners);
