@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use session::datachannel::sctp::Congestion;
-use session::dtls::{Identity, KeyLog};
+use session::dtls::{Identity, KeyLog, SrtpProfile};
 
 use crate::driver::interfaces::Interface;
 use crate::error::Error;
@@ -85,6 +85,11 @@ pub struct Config {
     pub close_timeout: Duration,
     /// The certificate that identifies this peer; `None`: a new ECDSA P-256 one for each connection, as browsers do.
     pub identity: Option<Identity>,
+    /// How media may be protected, by preference: what is offered as client of DTLS, and what is chosen from as server,
+    /// whose preference decides (RFC 5764, section 4.1.2). With a peer that shares none of them there is no media, and the
+    /// data channels are as ever; [`TransportStats::srtp_cipher`](crate::TransportStats::srtp_cipher) tells which one is in
+    /// use. By default AES-GCM with 128 and with 256 bits, then what every peer has (RFC 8827, section 6.5).
+    pub srtp_profiles: Vec<SrtpProfile>,
     /// Where the secrets of DTLS are told, for tools such as Wireshark. By default, the file that the environment's
     /// `SSLKEYLOGFILE` names, and nowhere without that.
     pub key_log: Option<Arc<dyn KeyLog>>,
@@ -129,6 +134,7 @@ impl Default for Config {
             event_queue: 256,
             close_timeout: Duration::from_secs(10),
             identity: None,
+            srtp_profiles: session::Config::SRTP_PROFILES.to_vec(),
             key_log: environment_key_log(),
             mtu: 1200,
             path_mtu_discovery: true,
@@ -239,6 +245,7 @@ impl Config {
         config.ice.max_hosts = config.ice.max_hosts.max(self.max_sockets);
         // The driver has the same deadline, which begins earlier: it is to be the first to come.
         config.close_timeout = self.close_timeout.saturating_add(Duration::from_millis(100));
+        config.srtp_profiles.clone_from(&self.srtp_profiles);
         config.key_log.clone_from(&self.key_log);
         config.max_transceivers = self.max_transceivers;
         config.bundle_policy = self.bundle_policy;

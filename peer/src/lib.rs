@@ -102,7 +102,7 @@ pub use track::{LocalTrack, RemoteTrack};
 pub use session;
 pub use session::datachannel::Priority;
 pub use session::datachannel::sctp::Congestion;
-pub use session::dtls::{Identity, KeyLog};
+pub use session::dtls::{Identity, KeyLog, SrtpProfile};
 pub use session::sdp::Direction;
 pub use session::{
     BundlePolicy, Codec, Encoding, Frame, FrameError, LayerBitrate, MediaConfig, MediaKind, Packet, ReceivedFrame,

@@ -21,6 +21,12 @@ pub struct Config {
     /// The DTLS role taken when the peer leaves the choice to us. `Client` saves a round trip, as the answerer
     /// knows everything first (RFC 8829, section 5.3.1).
     pub dtls_role: dtls::Role,
+    /// How media may be protected, by preference (RFC 5764, section 4.1.2): what is offered as client of DTLS, and what is
+    /// chosen from as server, whose preference decides. With a peer that shares none of them, or with none at all, there is
+    /// no media, and the data channels are as ever. The default begins with authenticated encryption, which is the
+    /// cheapest by far on processors that have it in hardware, and ends with what every peer has (RFC 8827, section 6.5);
+    /// `Aes128CmSha1_32`, whose short tags are easier to forge, is used only where it is named here.
+    pub srtp_profiles: Vec<dtls::SrtpProfile>,
     /// Where the secrets of DTLS are told, in the format of NSS, for tools such as Wireshark.
     pub key_log: Option<Arc<dyn dtls::KeyLog>>,
     /// How many datagrams of the peer's DTLS are kept while this side is not ready for them.
@@ -42,6 +48,10 @@ pub struct Config {
 }
 
 impl Config {
+    /// The default of [`srtp_profiles`](Self::srtp_profiles).
+    pub const SRTP_PROFILES: [dtls::SrtpProfile; 3] =
+        [dtls::SrtpProfile::AeadAes128Gcm, dtls::SrtpProfile::AeadAes256Gcm, dtls::SrtpProfile::Aes128CmSha1_80];
+
     /// The defaults, with this identity.
     pub fn new(identity: dtls::Identity) -> Self {
         // An answerer behind a NAT keeps it open for an offerer who gets the answer by hand, and cannot be heard before.
@@ -54,6 +64,7 @@ impl Config {
             mtu: 1200,
             path_mtu_discovery: true,
             dtls_role: dtls::Role::Client,
+            srtp_profiles: Self::SRTP_PROFILES.to_vec(),
             key_log: None,
             early_datagrams: 16,
             early_candidates: 64,

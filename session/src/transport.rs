@@ -39,11 +39,6 @@ enum Secure {
     },
 }
 
-/// Authenticated encryption first: it is the cheapest by far on processors that have it in hardware. The third is the
-/// one that everybody has (RFC 8827, section 6.5); its sister with short tags is offered by nobody who means it.
-const SRTP_PROFILES: [dtls::SrtpProfile; 3] =
-    [dtls::SrtpProfile::AeadAes128Gcm, dtls::SrtpProfile::AeadAes256Gcm, dtls::SrtpProfile::Aes128CmSha1_80];
-
 /// ICE and DTLS of one connection, and the demultiplexer between them.
 pub(crate) struct Transport {
     pub(crate) ice: ice::Agent,
@@ -57,6 +52,7 @@ pub(crate) struct Transport {
 /// What DTLS needs of the configuration once it starts.
 struct Settings {
     identity: dtls::Identity,
+    srtp_profiles: Vec<dtls::SrtpProfile>,
     key_log: Option<std::sync::Arc<dyn dtls::KeyLog>>,
     mtu: usize,
     early_datagrams: usize,
@@ -88,6 +84,7 @@ impl Transport {
             secure: Secure::Waiting { security: None, early: Vec::new() },
             settings: Settings {
                 identity: config.identity.clone(),
+                srtp_profiles: config.srtp_profiles.clone(),
                 key_log: config.key_log.clone(),
                 mtu: config.mtu,
                 early_datagrams: config.early_datagrams,
@@ -247,7 +244,7 @@ impl Transport {
             dtls::Config::new(self.settings.identity.clone(), agreed.role, agreed.peer_fingerprints.clone());
         config.mtu = self.settings.mtu;
         // A session of data alone offers it too, so that media can be added to it later.
-        config.srtp_profiles.extend(SRTP_PROFILES);
+        config.srtp_profiles.clone_from(&self.settings.srtp_profiles);
         config.rtt = self.ice.rtt();
         // The peer may not have our answer yet, which people carry by hand. ICE tells when nobody is there.
         config.first_answer_timeout = None;

@@ -270,12 +270,54 @@ const peer = {
     }
     return true;
   },
-  // Sends a fake camera if none is sent, or else ceases to.
-  async toggleCamera() {
-    const sender = peer.connection.getSenders().find(({ track }) => track);
-    if (sender) return peer.connection.removeTrack(sender), false;
-    await peer.capture({ video: true });
+  // Changes what is done with the camera: `add`, `remove`; `pause`, `hold` and `resume`, which are directions; `mute` and
+  // `unmute`, which need no negotiation.
+  async camera(change) {
+    const { connection } = peer;
+    if (change === "add") return (await peer.capture({ video: true })).length === 1;
+    const isCamera = ({ sender }) => (sender.track ?? sender.paused)?.kind === "video";
+    const transceiver = connection.getTransceivers().find(isCamera);
+    const directions = { pause: "recvonly", hold: "inactive", resume: "sendrecv" };
+    if (change === "remove") {
+      connection.removeTrack(transceiver.sender);
+      delete transceiver.sender.paused;
+    } else if (change in directions) transceiver.direction = directions[change];
+    else await peer.pauseSending("video", change === "mute");
     return true;
+  },
+  // Perfect negotiation (W3C WebRTC 1.0, section 10.7): `offered` takes the offers that changes lead to, and `hear` is
+  // told what the other side says, and what this side answers; null: nothing.
+  negotiatePerfectly() {
+    peer.offers = new Queue();
+    peer.connection.onnegotiationneeded = async () => {
+      await peer.connection.setLocalDescription();
+      peer.offers.push(await peer.settle(false));
+    };
+    return true;
+  },
+  nextOffer() {
+    return peer.offers.next();
+  },
+  takeOffer() {
+    return peer.offers.items.shift() ?? null;
+  },
+  async hear(description, isPolite) {
+    const { connection } = peer;
+    const isOffer = description.type === "offer";
+    if (isOffer && connection.signalingState !== "stable" && !isPolite) return null;
+    await connection.setRemoteDescription(description);
+    if (!isOffer) return null;
+    peer.offers.items = []; // what was offered here is taken back
+    await connection.setLocalDescription();
+    return peer.settle(false);
+  },
+  // How far the exchange is, and what each transceiver does.
+  negotiated() {
+    const { signalingState, localDescription, remoteDescription } = peer.connection;
+    const transceivers = peer.connection
+      .getTransceivers()
+      .map(({ mid, direction, currentDirection }) => ({ mid, direction, currentDirection }));
+    return { signalingState, local: localDescription.sdp, remote: remoteDescription.sdp, transceivers };
   },
   // Plays what arrives, each track in an element of its own.
   show(track, streams) {
@@ -312,6 +354,19 @@ const peer = {
       const loudest = levels.reduce((best, level, index) => (level > levels[best] ? index : best), 0);
       if (levels[loudest] > -60) return (loudest * context.sampleRate) / analyser.fftSize;
     }
+  },
+  // Records what is heard for so long, as a file in hexadecimal digits. It takes no sound device.
+  async record(milliseconds) {
+    const { track } = peer.tracks.find(({ track }) => track.kind === "audio");
+    const recorder = new MediaRecorder(new MediaStream([track]));
+    const pieces = [];
+    recorder.addEventListener("dataavailable", ({ data }) => pieces.push(data));
+    const stopped = event(recorder, "stop");
+    recorder.start();
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    recorder.stop();
+    await stopped;
+    return hex(await new Blob(pieces).arrayBuffer());
   },
   // The statistics of one type and kind of media, the latest of each stream.
   async mediaStats(type, kind) {

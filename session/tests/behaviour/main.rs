@@ -26,6 +26,8 @@ mod packets;
 mod paths;
 #[cfg(test)]
 mod perfect;
+#[cfg(test)]
+mod profiles;
 mod restart;
 #[cfg(test)]
 mod silence;

@@ -18,6 +18,7 @@ use crate::{
     demo::{Program, build, click, element, fits, open_as_phone, take_screenshot},
     duo::soon,
     in_both_browsers,
+    pictures::{Picture, camera, check_echo, is_like, watch_camera},
 };
 
 /// Starts the program with these arguments.
@@ -27,7 +28,7 @@ async fn start(arguments: &[&str]) -> Program {
 }
 
 /// Runs ffmpeg, which is to have nothing to say.
-fn ffmpeg(arguments: &[&str]) {
+pub(crate) fn ffmpeg(arguments: &[&str]) {
     let output = Command::new("ffmpeg").args(["-nostdin", "-y", "-v", "error"]).args(arguments).output();
     let output = output.expect("ffmpeg is installed");
     let complaints = String::from_utf8_lossy(&output.stderr);
@@ -35,7 +36,7 @@ fn ffmpeg(arguments: &[&str]) {
 }
 
 /// A file of a moving picture, 176 × 144: red on the left, green on the right, with a white square that wanders.
-fn picture(name: &str, encoder: &[&str]) -> String {
+pub(crate) fn picture(name: &str, encoder: &[&str]) -> String {
     let path = isolation::scratch().join(name).to_string_lossy().into_owned();
     let graph = "color=red:size=88x144:rate=20:duration=4[left];color=lime:size=88x144:rate=20:duration=4[right];\
                  color=white:size=16x16:rate=20:duration=4[square];[left][right]hstack[both];\
@@ -88,10 +89,6 @@ async fn colour(client: &Client, css: &str, x: f64, y: f64) -> [u8; 3] {
     [0, 1, 2].map(|index| u8::try_from(pixel[index].as_u64().unwrap()).unwrap())
 }
 
-fn is_like(colour: [u8; 3], wanted: [u8; 3]) -> bool {
-    colour.iter().zip(wanted).all(|(one, other)| one.abs_diff(other) < 60)
-}
-
 async fn launch(kind: Kind) -> Browser {
     let browser = Browser::launch(&Settings::new(kind).with_devices()).await.unwrap();
     browser.client().set_window_size(1100, 1300).await.unwrap();
@@ -112,6 +109,7 @@ in_both_browsers! {
         let client = browser.client();
         client.goto(&program.url).await.unwrap();
         program.line_with("A viewer is connected").await;
+        let mut played = Vec::new();
         for (stream, codec) in ["VP8", "VP9", "AV1", "H264"].iter().enumerate() {
             // Debian's Firefox gets H.264 by a download only.
             if kind == Kind::Firefox && *codec == "H264" {
@@ -125,8 +123,15 @@ in_both_browsers! {
                 let colour = colour(client, &css, x, 0.7).await;
                 assert!(is_like(colour, wanted), "{codec}: {colour:?} instead of {wanted:?}");
             }
+            played.push((codec, css));
         }
-        take_screenshot(client, "play", kind).await;
+        // And so people see it.
+        let png = take_screenshot(client, "play", kind).await;
+        for (codec, css) in played {
+            let seen = Picture::of_element(client, &png, &css).await;
+            let (left, right) = (seen.at(0.25, 0.5), seen.at(0.75, 0.5));
+            assert!(is_like(left, [255, 0, 0]) && is_like(right, [0, 255, 0]), "{codec}: {left:?} and {right:?}");
+        }
     }
 }
 
@@ -175,35 +180,38 @@ fn frames(numbers: &Value) -> u64 {
     numbers["frames"].as_u64().unwrap()
 }
 
-/// A screenshot has many colours where the clip is, bright ones among them, and others a second later.
+/// The clip is seen, and moves within a second.
 async fn shows_the_clip(client: &Client, kind: Kind) {
-    let mut before: Option<Vec<u8>> = None;
+    let mut before: Option<Picture> = None;
     for _ in 0..2 {
         let png = element(client, "#clip-video").await.screenshot().await.unwrap();
-        let path = isolation::scratch().join("clip.png");
-        std::fs::write(&path, &png).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("output");
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("clip-{kind:?}.png").to_lowercase()), png).unwrap();
-        let raw = isolation::scratch().join("clip.rgb");
-        let (path, raw) = (path.to_string_lossy(), raw.to_string_lossy());
-        ffmpeg(&["-i", &path, "-vf", "scale=64:48", "-f", "rawvideo", "-pix_fmt", "rgb24", &raw]);
-        let pixels = std::fs::read(&*raw).unwrap();
-        let close = |wanted: [u8; 3]| {
-            let pixels = pixels.chunks_exact(3).map(|pixel| [pixel[0], pixel[1], pixel[2]]);
-            pixels.filter(|pixel| is_like(*pixel, wanted)).count()
-        };
-        // The test picture has large areas of these.
-        for wanted in [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]] {
-            assert!(close(wanted) > 40, "{} of {} pixels are {wanted:?}", close(wanted), pixels.len() / 3);
-        }
+        std::fs::write(folder.join(format!("clip-{kind:?}.png").to_lowercase()), &png).unwrap();
+        let picture = Picture::of_png(&png, None);
+        picture.check_clip();
         if let Some(before) = &before {
-            let changed = before.iter().zip(&pixels).filter(|(one, other)| one.abs_diff(**other) > 40).count();
-            assert!(changed > 50, "the picture stands still");
+            assert!(before.changes(&picture) > 20, "the picture stands still");
         }
-        before = Some(pixels);
+        before = Some(picture);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// A screenshot of the call, in which the clip is seen where it is, and the camera where its echo is.
+async fn take_screenshot_of_call(client: &Client, kind: Kind) {
+    let before = camera(client).await;
+    let png = take_screenshot(client, "call", kind).await;
+    Picture::of_element(client, &png, "#clip-video").await.check_clip();
+    let echo = Picture::of_element(client, &png, "#echo-video").await;
+    check_echo(&echo, &[before, camera(client).await]);
+}
+
+/// The same with losses: what is seen may be late.
+async fn take_screenshot_of_losses(client: &Client, kind: Kind) {
+    let png = take_screenshot(client, "call-loss", kind).await;
+    Picture::of_element(client, &png, "#clip-video").await.check_clip();
+    assert!(Picture::of_element(client, &png, "#echo-video").await.is_lit());
 }
 
 in_both_browsers! {
@@ -213,6 +221,7 @@ in_both_browsers! {
         let browser = launch(kind).await;
         let client = browser.client();
         client.goto(&program.url).await.unwrap();
+        watch_camera(client).await;
         click(client, "#call-start").await;
         program.line_with("A caller is connected").await;
         assert_eq!(plays(client, "#clip-video").await, (320, 240));
@@ -234,7 +243,7 @@ in_both_browsers! {
             })
             .await;
         }
-        take_screenshot(client, "call", kind).await;
+        take_screenshot_of_call(client, kind).await;
 
         click(client, "input[name=loss][value='20']").await;
         for name in ["clip", "echo"] {
@@ -245,7 +254,7 @@ in_both_browsers! {
             .await;
             shows(client, name, "pictures all the same", |now| frames(now) > frames(&before) + 30).await;
         }
-        take_screenshot(client, "call-loss", kind).await;
+        take_screenshot_of_losses(client, kind).await;
 
         click(client, "input[name=loss][value='0']").await;
         shows(client, "clip", "no loss any more", |numbers| numbers["lossIn"].as_f64() < Some(0.01)).await;
@@ -273,7 +282,8 @@ in_both_browsers! {
         assert_eq!(is_hidden, json!(true));
         fits(client).await;
         client.execute("document.getElementById('call').scrollIntoView()", vec![]).await.unwrap();
-        take_screenshot(client, "phone-call", kind).await;
+        let png = take_screenshot(client, "phone-call", kind).await;
+        Picture::of_element(client, &png, "#clip-video").await.check_clip();
     }
 }
 
@@ -329,7 +339,8 @@ in_both_browsers! {
             assert!(frame_count(&video) > 20, "{} frames", frame_count(&video));
             recording(&directory, &format!("visit-{visit}-audio.opus"));
             if visit == 1 {
-                take_screenshot(client, "record", kind).await;
+                let png = take_screenshot(client, "record", kind).await;
+                assert!(Picture::of_element(client, &png, "#preview").await.is_lit());
                 // The visitor leaves.
                 click(client, "#stop").await;
                 element(client, "#state[data-state=closed]").await;

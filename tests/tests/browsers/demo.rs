@@ -164,13 +164,14 @@ async fn arrived(client: &Client, directory: &Path, name: &str, bytes: &[u8]) {
     assert_eq!(sha256(&std::fs::read(directory.join(name)).unwrap()), hash);
 }
 
-/// For the README, and for whoever wonders why this failed.
-pub(crate) async fn take_screenshot(client: &Client, name: &str, kind: Kind) {
+/// For the README, and for whoever wonders why this failed: kept, and handed back as PNG.
+pub(crate) async fn take_screenshot(client: &Client, name: &str, kind: Kind) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("output");
     std::fs::create_dir_all(&folder).unwrap();
     let png = client.screenshot().await.unwrap();
     assert!(png.starts_with(b"\x89PNG"));
-    std::fs::write(folder.join(format!("{name}-{kind:?}.png").to_lowercase()), png).unwrap();
+    std::fs::write(folder.join(format!("{name}-{kind:?}.png").to_lowercase()), &png).unwrap();
+    png
 }
 
 async fn run(kind: Kind) {

@@ -19,10 +19,14 @@ mod harness;
 mod media;
 mod messages;
 mod negotiation;
+mod pictures;
+mod profiles;
 mod rate;
+mod renegotiation;
 mod restart;
 mod roles;
 mod stats;
+mod tones;
 
 /// Makes `name::chromium` and `name::firefox` of an `async fn name(kind: Kind)`, each in a namespace of its own.
 macro_rules! in_both_browsers {

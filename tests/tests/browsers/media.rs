@@ -7,20 +7,14 @@ use serde_json::{Value, json};
 use visavis::session::rtp::payload::vp8;
 use visavis::session::sdp::Direction;
 use visavis::session::{Codec, Frame, MediaKind, ReceivedFrame, TransceiverOptions};
-use visavis::{
-    ChannelOptions, Config, Initiator, LocalTrack, OfferOptions, PeerConnection, Receiver, RemoteTrack,
-    SessionDescription,
-};
+use visavis::{Config, Initiator, LocalTrack, PeerConnection, Receiver, RemoteTrack, SessionDescription};
 use visavis_tests::{
     browser::{Kind, Settings},
     isolation,
     page::Page,
 };
 
-use crate::{
-    duo::{receive, soon},
-    in_both_browsers,
-};
+use crate::{duo::soon, in_both_browsers};
 
 /// A page with a camera, a microphone, and a connection that sends both.
 pub(crate) async fn page_with_camera(settings: &Settings) -> Page {
@@ -177,57 +171,6 @@ in_both_browsers! {
     }
 }
 
-/// One millisecond-exact tone in G.711 for as long as it is awaited (RFC 3551, section 4.5.14).
-async fn send_tone(track: &LocalTrack, hertz: f64) {
-    let mut clock = tokio::time::interval(Duration::from_millis(20));
-    for number in 0_u32.. {
-        clock.tick().await;
-        let byte = |index: u32| {
-            let seconds = f64::from(number * 160 + index) / 8_000.0;
-            let sample = ((seconds * hertz * std::f64::consts::TAU).sin() * 8_000.0) as i32;
-            let magnitude = (sample.abs() + 132).min(32_767);
-            let exponent = (24 - magnitude.leading_zeros() as i32).max(0);
-            let sign = if sample < 0 { 0x80 } else { 0 };
-            !(sign | exponent << 4 | (magnitude >> (exponent + 3)) & 0x0f) as u8
-        };
-        let timestamp = Duration::from_millis(20) * number;
-        // Until the connection is made there is nobody to send to.
-        let _ = track.send_frame(Frame { data: (0..160).map(byte).collect(), timestamp, ..Frame::default() }).await;
-    }
-}
-
-in_both_browsers! {
-    async fn a_tone_that_rust_sends_is_heard(kind: Kind) {
-        let page = Page::open(&Settings::new(kind).with_devices()).await.unwrap();
-        let initiator = Initiator::new(Config::default()).unwrap();
-        let options = TransceiverOptions {
-            direction: Direction::SendOnly,
-            track: Some("tone".into()),
-            streams: vec!["sound".into()],
-            codecs: vec![Codec::pcmu()],
-            ..TransceiverOptions::default()
-        };
-        let track = initiator.peer_connection().add_transceiver(MediaKind::Audio, options).await.unwrap();
-        as_initiator(&page, &initiator).await;
-        let tone = tokio::spawn(async move { send_tone(&track, 1_000.0).await });
-        let heard: Option<f64> = soon(page.call("heard", json!([]))).await.unwrap();
-        match heard {
-            Some(heard) => assert!((970.0..1_030.0).contains(&heard), "{heard} Hz"),
-            // Headless Firefox has no sound device, but it decodes, and says how loud it is: 8,000 of 32,768.
-            None => {
-                assert_eq!(kind, Kind::Firefox);
-                let stats: Vec<Value> = page.call("mediaStats", json!(["inbound-rtp", "audio"])).await.unwrap();
-                assert!((0.2..0.3).contains(&sum(&stats, "audioLevel")), "{stats:?}");
-            }
-        }
-        tone.abort();
-        let shown: Vec<Value> = page.call("shown", json!([])).await.unwrap();
-        // Firefox gives tracks names of its own.
-        let is_named = kind == Kind::Firefox || shown[0]["id"] == "tone";
-        assert!(shown.len() == 1 && is_named && shown[0]["streams"] == json!(["sound"]), "{shown:?}");
-    }
-}
-
 /// The same description, but with one way to its author: through a relay.
 pub(crate) fn through(relay: &Relay, description: SessionDescription) -> SessionDescription {
     let mut sdp = String::new();
@@ -356,84 +299,5 @@ in_both_browsers! {
             assert!(width >= 160 && width * 3 == height * 4, "{name}: {width}x{height}");
             task.abort();
         }
-    }
-}
-
-/// Rust offers what is wanted now, and the page answers.
-async fn rust_offers(page: &Page, peer: &PeerConnection) {
-    let offer = peer.create_offer(OfferOptions::default()).await.unwrap();
-    peer.set_local_description(offer).await.unwrap();
-    let answer: SessionDescription = page.call("answer", json!([peer.gathered().await.unwrap(), false])).await.unwrap();
-    peer.set_remote_description(answer).await.unwrap();
-}
-
-/// The page offers, and Rust answers, even if it has just made an offer of its own: it is the polite one.
-async fn page_offers(page: &Page, peer: &PeerConnection, is_glare: bool) {
-    let offer: SessionDescription = page.call("offer", json!([false])).await.unwrap();
-    if is_glare {
-        let ours = peer.create_offer(OfferOptions::default()).await.unwrap();
-        peer.set_local_description(ours).await.unwrap();
-    }
-    peer.set_remote_description(offer).await.unwrap();
-    let answer = peer.create_answer().await.unwrap();
-    peer.set_local_description(answer).await.unwrap();
-    let _: bool = page.call("accept", json!([peer.gathered().await.unwrap()])).await.unwrap();
-}
-
-/// The names of a description's sections, in order.
-fn mids(description: &SessionDescription) -> Vec<String> {
-    description.sdp.lines().filter_map(|line| line.strip_prefix("a=mid:")).map(str::to_owned).collect()
-}
-
-in_both_browsers! {
-    async fn media_comes_and_goes_for_ten_rounds_beside_a_channel(kind: Kind) {
-        let page = Page::open(&Settings::new(kind).with_devices()).await.unwrap();
-        let peer = PeerConnection::new(Config::default()).unwrap();
-        let channel = peer.create_data_channel("alive", ChannelOptions::default()).unwrap();
-        rust_offers(&page, &peer).await;
-        soon(channel.opened()).await.unwrap();
-        let (mut places, mut ours) = (Vec::new(), None);
-        for round in 0..10 {
-            // Rust changes something in even rounds, the page in odd ones, and both in every third.
-            let is_glare = round % 3 == 2;
-            if round % 2 == 0 || is_glare {
-                ours = match ours.take() {
-                    None => Some(peer.add_track(MediaKind::Video, format!("round-{round}"), &["s"]).await.unwrap()),
-                    Some(track) => {
-                        peer.remove_track(&track).await.unwrap();
-                        None
-                    }
-                };
-            }
-            if round % 2 == 1 || is_glare {
-                let _: bool = page.call("toggleCamera", json!([])).await.unwrap();
-            }
-            if round % 2 == 1 || is_glare {
-                page_offers(&page, &peer, is_glare).await;
-            }
-            if round % 2 == 0 || is_glare {
-                rust_offers(&page, &peer).await;
-            }
-            channel.send(format!("round {round}")).await.unwrap();
-            assert_eq!(receive(&page, "alive").await, json!({ "text": format!("round {round}") }));
-            let now = mids(&peer.local_description().await.unwrap());
-            assert!(now.starts_with(&places), "round {round}: sections were {places:?} and are {now:?}");
-            places = now;
-        }
-        // What is sent in the end arrives.
-        let is_sent: bool = page.call("toggleCamera", json!([])).await.unwrap();
-        if !is_sent {
-            let _: bool = page.call("toggleCamera", json!([])).await.unwrap();
-        }
-        page_offers(&page, &peer, false).await;
-        let last = async {
-            loop {
-                let track = peer.accept_track().await.unwrap();
-                if let Some(frame) = track.recv_frame().await {
-                    return frame;
-                }
-            }
-        };
-        assert!(soon(last).await.is_key_frame);
     }
 }
