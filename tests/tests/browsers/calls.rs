@@ -35,7 +35,7 @@ fn ffmpeg(arguments: &[&str]) {
 }
 
 /// A file of a moving picture, 176 × 144: red on the left, green on the right, with a white square that wanders.
-fn picture(name: &str, encoder: &[&str]) -> String {
+pub(crate) fn picture(name: &str, encoder: &[&str]) -> String {
     let path = isolation::scratch().join(name).to_string_lossy().into_owned();
     let graph = "color=red:size=88x144:rate=20:duration=4[left];color=lime:size=88x144:rate=20:duration=4[right];\
                  color=white:size=16x16:rate=20:duration=4[square];[left][right]hstack[both];\
@@ -278,7 +278,7 @@ in_both_browsers! {
 }
 
 /// What ffprobe says of the only stream of a file.
-fn probe(path: &Path, entries: &str) -> String {
+pub(crate) fn probe(path: &Path, entries: &str) -> String {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-count_frames", "-show_entries", entries, "-of", "csv=p=0"])
         .arg(path)
@@ -292,13 +292,13 @@ fn probe(path: &Path, entries: &str) -> String {
 /// A recording in the folder, which ffmpeg decodes without a word. Where pictures do not come at a steady rate, as from
 /// a camera, ffmpeg is to be told: it takes a rate from the first ones, and its null output complains of pictures that
 /// are closer.
-fn recording(directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn recording(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
     ffmpeg(&["-i", &path.to_string_lossy(), "-fps_mode", "vfr", "-f", "null", "-"]);
     path
 }
 
-fn frame_count(path: &Path) -> u32 {
+pub(crate) fn frame_count(path: &Path) -> u32 {
     probe(path, "stream=nb_read_frames").trim_end_matches(',').parse().unwrap()
 }
 
