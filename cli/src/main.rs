@@ -13,10 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use container::FrameRate;
+use container::{FrameRate, Repeat};
 use tracing_subscriber::EnvFilter;
-
-use crate::media::Repeat;
 
 /// Two peers on this machine find each other, shake hands and exchange text and data over a WebRTC data channel;
 /// then a page is served where a browser becomes the other peer with one click.

@@ -1,8 +1,9 @@
 //! Files of encoded media, read and written frame by frame.
 //!
 //! [`Reader`] opens what people have at hand, and says of each [`Frame`] when it is due; [`Writer`] makes files that are
-//! playable at every moment, so that a recording survives the end of its program. Nothing here encodes, decodes or
-//! waits: pacing is the caller's, by [`Frame::timestamp`].
+//! playable at every moment, so that a recording survives the end of its program. [`Paced`] hands out frames when they are
+//! due, and [`Timeline`] says when that is for those who play several files in step. Nothing here encodes, decodes or
+//! waits, or reads a clock.
 //!
 //! | kind | codecs | read from | written to | times |
 //! | --- | --- | --- | --- | --- |
@@ -54,6 +55,7 @@ mod error;
 pub mod g711;
 pub mod ivf;
 pub mod opus;
+mod pace;
 mod picture;
 mod reader;
 mod sink;
@@ -64,6 +66,7 @@ mod writer;
 
 pub use codec::{Codec, Kind};
 pub use error::Error;
+pub use pace::{MAX_LATE, Paced, Repeat, Timeline};
 pub use picture::{dimensions, is_key_frame};
 pub use reader::{Options, Reader};
 pub use time::FrameRate;
@@ -79,7 +82,8 @@ pub struct Frame {
     pub data: Vec<u8>,
     /// When it is due, on the file's own clock.
     pub timestamp: Duration,
-    /// How long it lasts: until the next frame is due. Writers do not look at it.
+    /// How long it lasts: until the next frame is due; less for the last packet of Opus, if not all of it is played. Zero
+    /// if nobody knows. Writers look at it there only (RFC 7845, section 4.4).
     pub duration: Duration,
     /// Whether decoding can begin here. True for all audio. Writers do not look at it.
     pub is_key_frame: bool,

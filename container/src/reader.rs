@@ -139,8 +139,8 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    /// Begins again with the first frame and the first frame's time, also behind an error. Who plays a file in a loop
-    /// adds the end of the last frame to the times of the next round.
+    /// Begins again with the first frame and the first frame's time, also behind an error. [`Paced`](crate::Paced) plays a
+    /// file in a loop.
     ///
     /// # Errors
     /// [`Error::Read`] if the source cannot go back.

@@ -158,13 +158,16 @@ fn gaps_take_their_time_in_both_decoders_of_opus() {
     let (_, codec, once) = read_golden("mono.opus");
     // Half a second of sound, a pause of 1.2 seconds and a bit, and the sound again.
     let pause = Duration::from_micros(1_212_500);
-    let length = once.iter().map(|frame| frame.duration).sum::<Duration>();
+    // The last packet is played in part at the end of a file, and wholly before.
+    let played = once.iter().map(|frame| frame.duration).sum::<Duration>();
+    let length = Duration::from_millis(20) * once.len() as u32;
+    assert!(played < length);
     let again = once.iter().map(|frame| Frame { timestamp: frame.timestamp + length + pause, ..frame.clone() });
     let mut writer = Writer::create(folder.0.join("gap"), codec, None).unwrap();
     once.iter().cloned().chain(again).for_each(|frame| writer.write(&frame).unwrap());
     let path = writer.path().to_owned();
     writer.finish().unwrap();
-    let samples = ((length * 2 + pause).as_micros() * 48 / 1000) as usize - 312;
+    let samples = ((length + pause + played).as_micros() * 48 / 1000) as usize - 312;
     for decoder in ["libopus", "opus"] {
         assert_eq!(decode(&path, Some(decoder)), (true, String::new()), "{decoder}");
         let output = Command::new("ffmpeg")

@@ -75,8 +75,11 @@ fn ogg_has_packets_of_which_each_lasts_as_its_first_byte_says() {
         let (kind, codec, frames) = read_golden(name);
         assert_eq!((kind, codec), (Kind::Ogg, Codec::Opus));
         assert_eq!(frames.len(), count, "{name}");
+        // What was encoded has half a second, behind what the encoder needs to begin: the last packet is played in part.
+        let end = 500 * MS + Duration::from_nanos(312 * 1_000_000_000 / 48_000);
         for (index, frame) in (0..).zip(&frames) {
-            assert_eq!((frame.timestamp, frame.duration), (index * length * MS, length * MS), "{name}");
+            let begin = index * length * MS;
+            assert_eq!((frame.timestamp, frame.duration), (begin, (length * MS).min(end - begin)), "{name}");
         }
     }
     let file = std::fs::read(golden("mono.opus")).unwrap();

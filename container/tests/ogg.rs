@@ -96,7 +96,29 @@ fn granule_positions_move_time_forwards_and_never_back() {
     ]);
     let frames = read(&file, Options::default()).unwrap();
     assert_eq!(times(&frames), [1_000_000, 1_020_000, 1_540_000, 1_560_000]);
-    assert!(frames.iter().all(|frame| frame.duration == Duration::from_millis(20)));
+    let durations: Vec<u128> = frames.iter().map(|frame| frame.duration.as_micros()).collect();
+    assert_eq!(durations, [20_000, 20_000, 20_000, 2_500], "of the last one 120 samples are played");
+}
+
+#[test]
+fn the_last_packet_is_played_as_long_as_its_frame_says() {
+    let millis = Duration::from_millis;
+    let written = |durations: [Duration; 3]| {
+        let mut writer = opus::Writer::new(std::io::Cursor::new(Vec::new()), 2).unwrap();
+        for (number, duration) in (0..).zip(durations) {
+            let (data, timestamp) = (PACKET.to_vec(), number * millis(20));
+            writer.write(&Frame { data, timestamp, duration, is_key_frame: true }).unwrap();
+        }
+        let file = writer.finish().unwrap().into_inner();
+        read(&file, Options::default()).unwrap().iter().map(|frame| frame.duration).collect::<Vec<_>>()
+    };
+    let whole = [millis(20); 3];
+    assert_eq!(written([millis(20), millis(20), millis(5)]), [millis(20), millis(20), millis(5)]);
+    // What nobody knows, and what cannot be: the packet's own first byte says it.
+    assert_eq!(written([Duration::ZERO; 3]), whole);
+    assert_eq!(written([millis(20), millis(20), millis(60)]), whole);
+    // Only the end of a stream can be left out.
+    assert_eq!(written([millis(5), millis(5), millis(20)]), whole);
 }
 
 #[test]

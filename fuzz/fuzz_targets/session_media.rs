@@ -260,7 +260,7 @@ impl Play {
                 }
                 let rid = LAYERS.get(usize::from(layer)).map(|rid| (*rid).to_owned());
                 let timestamp = Duration::from_millis(33) * self.frames;
-                let frame = Frame { data: data.into(), timestamp, is_key_frame, rid };
+                let frame = Frame { data: data.into(), timestamp, is_key_frame, rid, ..Frame::default() };
                 if let Some(id) = self.transceiver(usize::from(side), number) {
                     let _ = self.world.sessions[usize::from(side)].send_frame(now, id, &frame);
                 }

@@ -57,9 +57,16 @@ async fn send_back(received: RemoteTrack, sent: LocalTrack) {
         tokio::select! {
             frame = received.recv_frame() => {
                 let Some(frame) = frame else { return };
-                let (data, timestamp, is_key_frame) = (frame.data, frame.timestamp, frame.is_key_frame);
+                let is_key_frame = frame.is_key_frame;
+                let frame = Frame {
+                    data: frame.data,
+                    timestamp: frame.timestamp,
+                    duration: frame.duration,
+                    is_key_frame,
+                    rid: None,
+                };
                 // Before both directions are agreed, and where the network is slow, frames are dropped.
-                if let Err(error) = sent.send_frame(Frame { data, timestamp, is_key_frame, rid: None }).await
+                if let Err(error) = sent.send_frame(frame).await
                     && is_key_frame
                     && received.kind() == MediaKind::Video
                 {

@@ -78,7 +78,8 @@ async fn send_tone(track: LocalTrack, hertz: f64) {
             let seconds = (number as usize * SAMPLES + index) as f64 / 8000.0;
             encode(((TAU * hertz * seconds).sin() * 8000.0) as i16)
         };
-        let frame = Frame { data: (0..SAMPLES).map(sample).collect(), timestamp: FRAME * number, ..Frame::default() };
+        let (data, timestamp) = ((0..SAMPLES).map(sample).collect(), FRAME * number);
+        let frame = Frame { data, timestamp, duration: Some(FRAME), ..Frame::default() };
         if let Err(error) = track.send_frame(frame).await {
             eprintln!("{error}");
             return;

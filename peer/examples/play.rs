@@ -6,9 +6,9 @@
 
 use std::error::Error;
 use std::f64::consts::TAU;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use container::{Frame, Reader, Writer};
+use container::{Frame, Paced, Reader, Repeat, Writer};
 use visavis::{Codec, Config, Direction, Initiator, LocalTrack, MediaKind, SessionDescription, TransceiverOptions};
 
 #[tokio::main]
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => path.into(),
         None => tone()?,
     };
-    let mut reader = Reader::open(&path)?;
+    let reader = Reader::open(&path)?;
     // Both peers may be on this machine, which may be offline.
     let initiator = Initiator::new(Config { include_loopback: true, ..Config::default() })?;
     let connection = initiator.peer_connection();
@@ -43,33 +43,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     connection.connected().await?;
 
-    play(&mut reader, &track).await?;
+    play(Paced::new(reader, Repeat::Once), &track).await?;
     println!("that was all");
     connection.close().await?;
     Ok(())
 }
 
 /// Sends each frame when it is due.
-async fn play(reader: &mut Reader, track: &LocalTrack) -> Result<(), Box<dyn Error>> {
-    let began = tokio::time::Instant::now();
-    let mut end = Duration::ZERO;
-    while let Some(frame) = reader.next_frame()? {
-        tokio::time::sleep_until(began + frame.timestamp).await;
-        end = frame.timestamp + frame.duration;
-        let frame = visavis::Frame {
-            data: frame.data.into(),
-            timestamp: frame.timestamp,
-            is_key_frame: frame.is_key_frame,
-            rid: None,
-        };
-        track.send_frame(frame).await?;
-        // An encoder would make a key frame now; a file has those that it has.
-        if track.take_key_frame_request() {
-            eprintln!("the other side waits for the next key frame");
+async fn play(mut clip: Paced, track: &LocalTrack) -> Result<(), Box<dyn Error>> {
+    loop {
+        while let Some(frame) = clip.poll_frame(Instant::now())? {
+            let frame = visavis::Frame {
+                data: frame.data.into(),
+                timestamp: frame.timestamp,
+                duration: Some(frame.duration),
+                is_key_frame: frame.is_key_frame,
+                rid: None,
+            };
+            track.send_frame(frame).await?;
+            // An encoder would make a key frame now; a file has those that it has.
+            if track.take_key_frame_request() {
+                eprintln!("the other side waits for the next key frame");
+            }
         }
+        let Some(due) = clip.poll_timeout() else { break };
+        tokio::time::sleep_until(due.into()).await;
     }
-    // The last frame takes its time too, and so does what has to be sent again.
-    tokio::time::sleep_until(began + end + Duration::from_millis(500)).await;
+    // What has to be sent again takes its time too.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     Ok(())
 }
 

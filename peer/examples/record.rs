@@ -73,7 +73,7 @@ async fn record(track: &RemoteTrack, path: PathBuf) -> Result<(), Box<dyn Error>
         writer.write(&Frame {
             data: frame.data.to_vec(),
             timestamp: frame.timestamp,
-            duration: std::time::Duration::ZERO, // writers do not look at it
+            duration: frame.duration.unwrap_or_default(),
             is_key_frame: frame.is_key_frame,
         })?;
     }

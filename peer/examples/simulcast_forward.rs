@@ -94,7 +94,7 @@ async fn send_layers(camera: LocalTrack) {
             let content = [w0, w1, h0, h1, index as u8, number as u8, (number >> 8) as u8];
             data.iter_mut().zip(header.into_iter().chain(content)).for_each(|(byte, value)| *byte = value);
             let rid = Some(rid.to_owned());
-            let frame = Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, rid };
+            let frame = Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, rid, ..Frame::default() };
             if camera.send_frame(frame).await.is_err() {
                 return;
             }

@@ -141,7 +141,7 @@ fn stream(kind: MediaKind, codec: Codec, length: usize, every: Duration) -> (All
             let is_key_frame = number == 0 || kind == MediaKind::Audio;
             let mut data = vec![7; length];
             data[0] = u8::from(!is_key_frame);
-            Frame { data: data.into(), timestamp: every * number, is_key_frame, rid: None }
+            Frame { data: data.into(), timestamp: every * number, is_key_frame, ..Frame::default() }
         })
         .collect();
     let (first, second) = frames.split_at(count as usize);

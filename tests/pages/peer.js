@@ -249,6 +249,11 @@ const peer = {
     for (const one of peer.connection.getTransceivers().filter(isOfKind)) one.setCodecPreferences(chosen);
     return chosen.length;
   },
+  // The names of the codecs that the browser says it can send, or receive.
+  capable(direction, kind) {
+    const side = direction === "send" ? RTCRtpSender : RTCRtpReceiver;
+    return [...new Set(side.getCapabilities(kind).codecs.map(({ mimeType }) => mimeType.split("/")[1]))];
+  },
   // Presses these keys; which were pressed in the end.
   async insertDtmf(tones, duration, gap) {
     const { dtmf } = peer.connection.getSenders().find(({ track }) => track?.kind === "audio");

@@ -82,7 +82,7 @@ impl Call {
 fn picture(is_key_frame: bool, timestamp: Duration) -> Frame {
     let mut data = vec![7; 3_000];
     data[..10].copy_from_slice(&[u8::from(!is_key_frame), 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
-    Frame { data: data.into(), timestamp, is_key_frame, rid: None }
+    Frame { data: data.into(), timestamp, is_key_frame, ..Frame::default() }
 }
 
 fn json(report: &StatsReport) -> Map<String, Value> {

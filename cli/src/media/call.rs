@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use container::Repeat;
 use tokio::task::JoinSet;
 use visavis::{Codec, Error, Frame, LocalTrack, MediaKind, PeerConnection, RemoteTrack, TransceiverOptions};
 
 use super::clip::Clip;
-use super::deck::Repeat;
 use super::send::{Playing, Programme};
 use super::visit::{self, Part};
 use crate::serve::Door;
@@ -96,9 +96,15 @@ async fn echo(from: RemoteTrack, to: LocalTrack) {
                 if needs_key_frame && !was_lost {
                     continue;
                 }
-                let (data, timestamp, is_key_frame) = (frame.data, frame.timestamp, frame.is_key_frame);
+                let frame = Frame {
+                    data: frame.data,
+                    timestamp: frame.timestamp,
+                    duration: frame.duration,
+                    is_key_frame: frame.is_key_frame,
+                    rid: None,
+                };
                 if !needs_key_frame {
-                    match to.send_frame(Frame { data, timestamp, is_key_frame, rid: None }).await {
+                    match to.send_frame(frame).await {
                         Ok(()) => continue,
                         Err(Error::ConnectionClosed { .. }) => return,
                         Err(error) => tracing::debug!(%error, "a frame was not sent back"),

@@ -70,9 +70,9 @@ impl Clip {
         let mut reader = open(&source)?;
         let codec = reader.codec();
         let mut dimensions = reader.dimensions();
-        let (mut length, mut key_frames, mut offered, mut count) = (Duration::ZERO, Vec::new(), Vec::new(), 0_u64);
+        let (mut length, mut key_frames, mut offered, mut first) = (Duration::ZERO, Vec::new(), Vec::new(), None);
         while let Some(frame) = reader.next_frame()? {
-            count += 1;
+            first = first.or(Some(frame.timestamp));
             length = length.max(frame.timestamp.saturating_add(frame.duration));
             if !codec.is_video() {
                 continue;
@@ -85,15 +85,14 @@ impl Clip {
                 key_frames.push(frame.timestamp);
             }
         }
-        match (count, codec.is_video() && key_frames.is_empty()) {
-            (0, _) => return Err(Problem::Empty),
-            (_, true) => return Err(Problem::NoKeyFrame),
-            (_, false) => {}
+        let first = first.ok_or(Problem::Empty)?;
+        if codec.is_video() && key_frames.is_empty() {
+            return Err(Problem::NoKeyFrame);
         }
         if !codec.is_video() {
             offered = codec::offered(codec, &[]);
         }
-        let length = length.max(SHORTEST);
+        let length = length.max(first.saturating_add(SHORTEST));
         Ok(Self { name, source, codec, offered, dimensions, length, key_frames })
     }
 
@@ -220,7 +219,8 @@ fn quoted(name: &str) -> String {
 
 /// A frame as tracks take it.
 pub(super) fn outgoing(frame: Frame, timestamp: Duration) -> visavis::Frame {
-    visavis::Frame { data: frame.data.into(), timestamp, is_key_frame: frame.is_key_frame, rid: None }
+    let (data, is_key_frame) = (frame.data.into(), frame.is_key_frame);
+    visavis::Frame { data, timestamp, duration: Some(frame.duration), is_key_frame, rid: None }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::{Frame, Reader};
+use container::{Frame, Reader, Repeat, Timeline};
 use tokio::time::Instant;
 use visavis::{Error, FrameError, LocalTrack};
 
@@ -19,24 +19,12 @@ const NEAR: Duration = Duration::from_secs(1);
 /// How long the end is given to be received and shown.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Whether to begin again at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    Loop,
-    Once,
-}
-
-/// What plays together. The sum of `round` and a frame's own time, less `skipped`, is when it is due, counted from when
-/// playing began; and that is its timestamp too, so that the viewer's clock never jumps.
+/// What plays together, on one line of time, by which each frame has its timestamp too: the viewer's clock never jumps.
 pub(super) struct Deck {
     lanes: Vec<Lane>,
     /// How long a round lasts: as the longest of the files.
     length: Duration,
-    began: Instant,
-    /// When the present round began.
-    round: Duration,
-    /// How much was left out to get to key frames.
-    skipped: Duration,
+    timeline: Timeline,
 }
 
 /// One file on its way to one track.
@@ -123,74 +111,63 @@ impl Deck {
         };
         let lanes = clips.iter().map(lane).collect::<Result<Vec<_>, container::Error>>()?;
         let length = clips.iter().map(|(clip, _)| clip.length()).max().unwrap_or_default();
-        let (began, round, skipped) = (Instant::now(), Duration::ZERO, Duration::ZERO);
-        Ok(Self { lanes, length, began, round, skipped })
+        Ok(Self { lanes, length, timeline: Timeline::new(now()) })
     }
 
     /// Plays until the end, or until the connection closes.
     pub(super) async fn play(mut self, repeat: Repeat) -> Result<(), Error> {
-        self.began = Instant::now();
-        self.seek(Duration::ZERO);
+        self.timeline = Timeline::new(now());
+        self.begin_round(Duration::ZERO);
         loop {
-            let Some(next) = self.next_due() else {
-                self.wait_until(self.due(self.length)).await;
+            let Some(next) = self.next_place() else {
+                wait_until(self.timeline.due(self.length)).await;
                 if repeat == Repeat::Once {
                     tokio::time::sleep(LINGER).await;
                     return Ok(());
                 }
-                self.begin_round(self.round + self.length);
+                self.begin_round(self.length);
                 continue;
             };
-            let now = self.now();
-            self.wait_until(next.min(now.saturating_add(LOOK))).await;
-            self.send_due().await?;
+            wait_until(self.timeline.due(next).min(now() + LOOK)).await;
+            self.send_due(next).await?;
             if self.lanes.iter().any(|lane| lane.wants_key_frame(Instant::now())) {
                 self.recover(repeat);
             }
         }
     }
 
-    /// The time since playing began.
-    fn now(&self) -> Duration {
-        self.began.elapsed()
+    /// The place in the files of what is sent next.
+    fn next_place(&self) -> Option<Duration> {
+        self.lanes.iter().filter_map(|lane| lane.next.as_ref()).map(|next| next.timestamp).min()
     }
 
-    async fn wait_until(&self, due: Duration) {
-        tokio::time::sleep_until(self.began + due).await;
-    }
-
-    /// When what stands at this place in the files is due.
-    fn due(&self, place: Duration) -> Duration {
-        self.round.saturating_add(place).saturating_sub(self.skipped)
-    }
-
-    /// The place in the files that is due now.
-    fn place(&self) -> Duration {
-        self.now().saturating_add(self.skipped).saturating_sub(self.round)
-    }
-
-    fn next_due(&self) -> Option<Duration> {
-        self.lanes.iter().filter_map(|lane| lane.next.as_ref()).map(|next| self.due(next.timestamp)).min()
-    }
-
-    async fn send_due(&mut self) -> Result<(), Error> {
-        let now = self.now();
-        let (round, skipped) = (self.round, self.skipped);
+    /// Sends what is due, of which `next` is the first.
+    async fn send_due(&mut self, next: Duration) -> Result<(), Error> {
+        let now = now();
+        self.timeline.catch_up(now, next);
         for lane in &mut self.lanes {
-            while let Some(next) = &lane.next {
-                let due = round.saturating_add(next.timestamp).saturating_sub(skipped);
-                if due > now {
-                    break;
-                }
-                lane.send(due).await?;
+            while let Some(next) = &lane.next
+                && self.timeline.due(next.timestamp) <= now
+            {
+                let timestamp = self.timeline.time(next.timestamp);
+                lane.send(timestamp).await?;
             }
         }
         Ok(())
     }
 
-    fn begin_round(&mut self, at: Duration) {
-        self.round = at;
-        self.seek(Duration::ZERO);
+    /// The first frame is due when `from` would have been, whatever time the files give it.
+    fn begin_round(&mut self, from: Duration) {
+        self.go_on_from(from, Duration::ZERO);
+        if let Some(first) = self.next_place() {
+            self.timeline.jump(Duration::ZERO, first);
+        }
+    }
+
+    /// What stands at `to` is due when `from` would have been.
+    fn go_on_from(&mut self, from: Duration, to: Duration) {
+        self.timeline.jump(from, to);
+        self.seek(to);
     }
 
     fn seek(&mut self, to: Duration) {
@@ -201,7 +178,7 @@ impl Deck {
     /// further on at once, sound included. Behind the last one it begins again; or, where it does not, it goes back to
     /// the last one, so that the end is seen.
     fn recover(&mut self, repeat: Repeat) {
-        let place = self.place();
+        let place = self.timeline.place(now());
         let Some(video) = self.lanes.iter_mut().find(|lane| lane.clip.codec().is_video()) else { return };
         match (video.clip.key_frame_after(place), repeat) {
             (Some(next), _) if next - place <= NEAR => {
@@ -210,18 +187,23 @@ impl Deck {
                     video.advance(Duration::ZERO);
                 }
             }
-            (Some(next), _) => {
-                self.skipped = self.skipped.saturating_add(next - place);
-                self.seek(next);
-            }
-            (None, Repeat::Loop) => self.begin_round(self.round.saturating_add(place)),
+            (Some(next), _) => self.go_on_from(place, next),
+            (None, Repeat::Loop) => self.begin_round(place),
             (None, Repeat::Once) => {
                 let last = video.clip.key_frame_before(place).unwrap_or_default();
-                self.round = self.round.saturating_add(place.saturating_sub(last));
-                self.seek(last);
+                self.go_on_from(place, last);
             }
         }
     }
+}
+
+/// The clock that playing goes by.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+async fn wait_until(due: std::time::Instant) {
+    tokio::time::sleep_until(due.into()).await;
 }
 
 #[cfg(test)]

@@ -10,5 +10,3 @@ mod recording;
 mod relays;
 pub(crate) mod send;
 pub(crate) mod visit;
-
-pub(crate) use deck::Repeat;

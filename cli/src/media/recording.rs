@@ -173,12 +173,13 @@ impl Open {
         self.writer.write(&Frame {
             data: frame.data.to_vec(),
             timestamp,
-            duration: Duration::ZERO,
+            duration: frame.duration.unwrap_or_default(),
             is_key_frame: frame.is_key_frame,
         })?;
         if timestamp > self.last {
             (self.step, self.last) = (timestamp - self.last, timestamp);
         }
+        self.step = frame.duration.unwrap_or(self.step);
         Ok(())
     }
 }
@@ -216,6 +217,7 @@ mod tests {
         ReceivedFrame {
             data: data.to_vec().into(),
             timestamp: Duration::from_millis(millis),
+            duration: None,
             rtp_timestamp: 0,
             is_key_frame: false,
             follows_loss: false,

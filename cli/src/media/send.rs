@@ -9,12 +9,12 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use container::FrameRate;
+use container::{FrameRate, Repeat};
 use tokio::task::JoinSet;
 use visavis::{Direction, Error, LocalTrack, MediaKind, PeerConnection, TransceiverOptions};
 
 use super::clip::Clip;
-use super::deck::{Deck, Repeat};
+use super::deck::Deck;
 use super::visit::{self, Part};
 use crate::page;
 use crate::serve::{self, Door, Site};

@@ -39,6 +39,9 @@ pub struct Reader<R> {
     queue: VecDeque<Vec<u8>>,
     /// When the first of `queue` is due, in samples.
     position: u64,
+    /// Where the stream ends, in samples, once its last page was read: before the end of the last packet if not all of
+    /// that is played (RFC 7845, section 4.4).
+    end: Option<u64>,
     /// Where the last page is, for errors.
     page: u64,
     is_cut_off: bool,
@@ -79,6 +82,7 @@ impl<R: Read> Reader<R> {
             packets: Packets::new(options.frame_limit),
             queue: VecDeque::new(),
             position: 0,
+            end: None,
             page: page.offset,
             is_cut_off,
             has_last_page: false,
@@ -141,14 +145,16 @@ impl<R: Read> Reader<R> {
         let Some(data) = self.queue.pop_front() else { return Ok(None) };
         let samples = toc::samples(&data).unwrap_or(0);
         let timestamp = time::from_samples(self.position, RATE);
+        let played = self.end.map_or(samples, |end| end.saturating_sub(self.position).min(samples));
         self.position = self.position.saturating_add(samples);
-        let duration = time::from_samples(samples, RATE);
+        let duration = time::from_samples(played, RATE);
         Ok(Some(Frame { data, timestamp, duration, is_key_frame: true }))
     }
 
     fn fill_queue(&mut self) -> Result<(), Error> {
         let Some(page) = self.next_page()? else { return Ok(()) };
         let granule_position = page.granule_position();
+        self.end = granule_position.filter(|_| page.is_last());
         self.packets.push(page, &mut self.queue)?;
         self.schedule(granule_position)
     }
@@ -197,7 +203,7 @@ impl<R: Read + Seek> Reader<R> {
     pub fn rewind(&mut self) -> Result<(), Error> {
         self.source.seek(self.first)?;
         (self.is_cut_off, self.has_last_page, self.has_failed) = (false, false, false);
-        self.position = 0;
+        (self.position, self.end) = (0, None);
         match Page::read(&mut self.source, &mut self.is_cut_off)? {
             Some(page) => self.begin(page),
             None => Err(Error::malformed(self.first, "a stream of Opus (OpusHead)", "the end of the file")),

@@ -37,8 +37,8 @@ const SERIAL: u32 = 1;
 pub struct Writer<W> {
     sink: Sink<W>,
     pages: PacketWriter<'static, Vec<u8>>,
-    /// The newest packet, held back so that the last one can end the stream; with where it ends, in samples.
-    held: Option<(Vec<u8>, u64)>,
+    /// The newest packet, held back so that the last one can end the stream.
+    held: Option<Held>,
     /// Where the page ended that was written last.
     page_end: u64,
     /// Where the newest packet ends; `None` before the first.
@@ -47,6 +47,15 @@ pub struct Writer<W> {
     behind: u64,
     /// The first byte of the newest packet that had sound, which fillers resemble.
     toc: u8,
+}
+
+/// A packet that is not on a page yet.
+struct Held {
+    packet: Vec<u8>,
+    /// Where it ends, in samples.
+    end: u64,
+    /// How many samples at its end are not to be played if it is the last.
+    cut: u64,
 }
 
 impl<W: Write + Seek> Writer<W> {
@@ -80,7 +89,8 @@ impl<W: Write + Seek> Writer<W> {
         Ok(writer)
     }
 
-    /// Appends a packet.
+    /// Appends a packet. If it is the last one, and its frame's duration is shorter than what is in it, then players are
+    /// told to leave out the rest (RFC 7845, section 4.4).
     ///
     /// # Errors
     /// [`Error::NotAFrame`] if its duration cannot be told; [`Error::Write`].
@@ -100,7 +110,9 @@ impl<W: Write + Seek> Writer<W> {
         if let Some(toc) = frame.data.first().filter(|_| frame.data.len() > 1) {
             self.toc = *toc;
         }
-        self.push(frame.data.clone(), samples)
+        let played = Some(time::to_ticks(frame.duration, RATE)).filter(|played| *played > 0);
+        let cut = played.map_or(0, |played| samples.saturating_sub(played));
+        self.push(frame.data.clone(), samples, cut)
     }
 
     /// Fills what is missing between `position` and `due`.
@@ -117,17 +129,17 @@ impl<W: Write + Seek> Writer<W> {
         while gap >= SHORTEST_FRAME {
             let toc = sizes.into_iter().find(|toc| toc::samples_of_frame(*toc) <= gap).unwrap_or(CELT_FULL_BAND);
             let samples = toc::samples_of_frame(toc);
-            self.push(vec![toc & !7 | stereo], samples)?;
+            self.push(vec![toc & !7 | stereo], samples, 0)?;
             gap = gap.saturating_sub(samples);
         }
         Ok(())
     }
 
     /// Holds the packet back and hands on the one that was held.
-    fn push(&mut self, packet: Vec<u8>, samples: u64) -> Result<(), Error> {
+    fn push(&mut self, packet: Vec<u8>, samples: u64, cut: u64) -> Result<(), Error> {
         let end = self.position.unwrap_or(0).saturating_add(samples);
         self.position = Some(end);
-        if let Some((packet, end)) = self.held.replace((packet, end)) {
+        if let Some(Held { packet, end, .. }) = self.held.replace(Held { packet, end, cut }) {
             let is_full = end.saturating_sub(self.page_end) >= PAGE;
             let place = if is_full { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
             self.emit(packet, place, end)?;
@@ -155,7 +167,7 @@ impl<W: Write + Seek> Writer<W> {
     /// [`Error::Write`].
     pub fn flush(&mut self) -> Result<(), Error> {
         match self.held.take() {
-            Some((packet, end)) => self.emit(packet, PacketWriteEndInfo::EndPage, end),
+            Some(Held { packet, end, .. }) => self.emit(packet, PacketWriteEndInfo::EndPage, end),
             None => Ok(()),
         }
     }
@@ -172,7 +184,9 @@ impl<W: Write + Seek> Writer<W> {
 
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         match self.held.take() {
-            Some((packet, end)) => self.emit(packet, PacketWriteEndInfo::EndStream, end),
+            Some(Held { packet, end, cut }) => {
+                self.emit(packet, PacketWriteEndInfo::EndStream, end.saturating_sub(cut))
+            }
             None => Ok(()),
         }
     }

@@ -1,6 +1,9 @@
 //! Peers over real sockets on loopback: one file per behaviour.
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod batches;
+#[cfg(test)]
 mod channels;
 #[cfg(test)]
 mod close;

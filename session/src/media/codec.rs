@@ -1,6 +1,8 @@
 //! Codecs: which there are, when two descriptions mean the same one, and which payload types they go by.
 
-use rtp::payload::Format;
+use std::time::Duration;
+
+use rtp::payload::{Format, g711, opus};
 
 /// What a media section carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,6 +168,15 @@ impl Codec {
             ("AV1", Format::Av1),
         ];
         FORMATS.iter().find(|(name, _)| self.name.eq_ignore_ascii_case(name)).map(|(_, format)| *format)
+    }
+
+    /// How long a frame of sound lasts, by what is in it. `None` for pictures, and for what is no frame of the codec.
+    pub(crate) fn duration(&self, frame: &[u8]) -> Option<Duration> {
+        match self.format()? {
+            Format::Opus => opus::duration(frame),
+            Format::Pcmu | Format::Pcma => Some(g711::duration(frame)),
+            Format::Vp8 | Format::Vp9 | Format::H264 | Format::H265 | Format::Av1 => None,
+        }
     }
 
     /// The value of a parameter, whose name is compared without regard to case.

@@ -14,6 +14,10 @@ pub struct Frame {
     pub data: Bytes,
     /// When it is to be shown or heard, since the start of the track.
     pub timestamp: Duration,
+    /// How long it lasts, where that is known. RTP has no field for it; but where frames of sound say it, the first one
+    /// behind a silence in which nothing was sent is marked as the beginning of a talk spurt (RFC 3551, section 4.1), at
+    /// which the peer may change its delay unheard. It means nothing for pictures.
+    pub duration: Option<Duration>,
     /// Whether a decoder can begin with it.
     pub is_key_frame: bool,
     /// Which layer it belongs to, where there are several.
@@ -27,6 +31,12 @@ pub struct ReceivedFrame {
     pub data: Bytes,
     /// When it is to be shown or heard, since the first frame of the stream.
     pub timestamp: Duration,
+    /// How long it lasts. Sound says it by what is in it: Opus in its first bytes (RFC 6716, section 3.1), G.711 by its
+    /// length. Of a picture nobody knows before the next one comes, which is not waited for: it is taken to last as long
+    /// as the one before it, which is the distance of their timestamps. `None` for the first picture of a stream, behind
+    /// losses, behind a pause of more than a second, where timestamps do not grow, and of sound that is not what its
+    /// codec's frames look like.
+    pub duration: Option<Duration>,
     /// The timestamp as it stood in the packets.
     pub rtp_timestamp: u32,
     /// Whether a decoder can begin with it.

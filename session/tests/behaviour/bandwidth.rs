@@ -90,7 +90,7 @@ impl Shared {
             let is_key_frame = number == 0 || host.events.iter().any(asks);
             host.events.clear();
             data[0] = u8::from(!is_key_frame);
-            let frame = Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, rid: None };
+            let frame = Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, ..Frame::default() };
             // Where the queue is full an encoder leaves a frame out.
             if rate > 0 {
                 let _ = host.session.send_frame(now, video, &frame);
@@ -249,7 +249,13 @@ fn run_layers(shared: &mut Shared, seconds: u32) -> Vec<[u64; 3]> {
                 if let Some(first) = data.first_mut() {
                     *first = u8::from(!is_key_frame);
                     let timestamp = FRAME * number;
-                    let frame = Frame { data: data.into(), timestamp, is_key_frame, rid: layer.rid.clone() };
+                    let frame = Frame {
+                        data: data.into(),
+                        timestamp,
+                        is_key_frame,
+                        rid: layer.rid.clone(),
+                        ..Frame::default()
+                    };
                     let _ = host.session.send_frame(now, video, &frame);
                 }
             }

@@ -70,8 +70,8 @@ impl Call {
         let timestamp = begin + EVERY * number;
         let mut data = vec![number as u8; PACKETS_PER_FRAME * 1_000];
         data[0] = u8::from(!is_key_frame);
-        let picture = Frame { data: data.into(), timestamp, is_key_frame, rid: None };
-        let sound = Frame { data: vec![7; 60].into(), timestamp, is_key_frame: true, rid: None };
+        let picture = Frame { data: data.into(), timestamp, is_key_frame, ..Frame::default() };
+        let sound = Frame { data: vec![7; 60].into(), timestamp, is_key_frame: true, ..Frame::default() };
         let (a, sent) = (self.a, self.sent.clone());
         let full = self.world.on(a, |now, host| {
             let mut full = 0;

@@ -19,7 +19,7 @@ fn video(number: u32, length: usize) -> Frame {
 fn coded(number: u32, length: usize, is_key_frame: bool) -> Frame {
     let mut data: Vec<u8> = (0..length).map(|place| (place * 7 + number as usize * 13) as u8).collect();
     data[0] = u8::from(!is_key_frame);
-    Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, rid: None }
+    Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, ..Frame::default() }
 }
 
 struct Call {

@@ -203,7 +203,7 @@ pub(crate) fn frame(number: u32, length: usize) -> Frame {
     let is_key_frame = number.is_multiple_of(10);
     let mut data = vec![number as u8; length];
     data[0] = u8::from(!is_key_frame);
-    Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, rid: None }
+    Frame { data: data.into(), timestamp: FRAME * number, is_key_frame, ..Frame::default() }
 }
 
 impl Video {

@@ -9,6 +9,8 @@ mod common;
 #[cfg(test)]
 mod descriptions;
 #[cfg(test)]
+mod durations;
+#[cfg(test)]
 mod endurance;
 mod exchange;
 #[cfg(test)]

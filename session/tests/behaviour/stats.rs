@@ -45,7 +45,8 @@ impl Call {
         for number in 0..frames {
             let mut data = vec![number as u8; 2_000 + (number as usize * 977) % 6_000];
             data[..10].copy_from_slice(&[u8::from(number > 0), 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
-            let frame = Frame { data: data.into(), timestamp: FRAME * number, is_key_frame: number == 0, rid: None };
+            let frame =
+                Frame { data: data.into(), timestamp: FRAME * number, is_key_frame: number == 0, ..Frame::default() };
             let (a, sent) = (self.a, self.sent);
             self.world.on(a, |now, host| host.session.send_frame(now, sent, &frame).unwrap());
             self.world.network.run_for(FRAME);
@@ -177,7 +178,8 @@ fn layers_are_told_in_their_order_each_with_its_counts() {
         for (index, rid) in layers.into_iter().enumerate() {
             let data = vec![u8::from(number > 0); 300 - 100 * index];
             let timestamp = FRAME * number;
-            let frame = Frame { data: data.into(), timestamp, is_key_frame: number == 0, rid: Some(rid.to_owned()) };
+            let (is_key_frame, rid) = (number == 0, Some(rid.to_owned()));
+            let frame = Frame { data: data.into(), timestamp, is_key_frame, rid, ..Frame::default() };
             world.on(a, |now, host| host.session.send_frame(now, id, &frame).unwrap());
         }
         world.network.run_for(FRAME);

@@ -288,7 +288,7 @@ in_both_browsers! {
 }
 
 /// What ffprobe says of the only stream of a file.
-fn probe(path: &Path, entries: &str) -> String {
+pub(crate) fn probe(path: &Path, entries: &str) -> String {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-count_frames", "-show_entries", entries, "-of", "csv=p=0"])
         .arg(path)
@@ -302,13 +302,13 @@ fn probe(path: &Path, entries: &str) -> String {
 /// A recording in the folder, which ffmpeg decodes without a word. Where pictures do not come at a steady rate, as from
 /// a camera, ffmpeg is to be told: it takes a rate from the first ones, and its null output complains of pictures that
 /// are closer.
-fn recording(directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn recording(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
     ffmpeg(&["-i", &path.to_string_lossy(), "-fps_mode", "vfr", "-f", "null", "-"]);
     path
 }
 
-fn frame_count(path: &Path) -> u32 {
+pub(crate) fn frame_count(path: &Path) -> u32 {
     probe(path, "stream=nb_read_frames").trim_end_matches(',').parse().unwrap()
 }
 

@@ -12,6 +12,7 @@ mod bulk;
 mod calls;
 mod channels;
 mod closing;
+mod codecs;
 mod demo;
 mod duo;
 mod forward;

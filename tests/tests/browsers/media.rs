@@ -1,6 +1,6 @@
 //! Cameras, microphones and what browsers play of what Rust sends.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use relay::{Path, Relay};
 use serde_json::{Value, json};
@@ -14,7 +14,11 @@ use visavis_tests::{
     page::Page,
 };
 
-use crate::{duo::soon, in_both_browsers};
+use crate::{
+    codecs::{decodes, write},
+    duo::soon,
+    in_both_browsers,
+};
 
 /// A page with a camera, a microphone, and a connection that sends both.
 pub(crate) async fn page_with_camera(settings: &Settings) -> Page {
@@ -55,29 +59,6 @@ pub(crate) async fn frames(track: &RemoteTrack, count: usize) -> Vec<ReceivedFra
     frames
 }
 
-/// Writes frames to a file, and has ffmpeg decode all of it.
-fn check_file(name: &str, frames: &[ReceivedFrame]) {
-    let codec =
-        container::Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(&frames[0].codec.name));
-    let ending = if frames[0].codec.kind == MediaKind::Audio { "ogg" } else { "ivf" };
-    let path = isolation::scratch().join(format!("{name}.{ending}"));
-    let mut writer = container::Writer::create(&path, codec.unwrap(), None).unwrap();
-    for (frame, next) in frames.iter().zip(&frames[1..]) {
-        let (data, timestamp) = (frame.data.to_vec(), frame.timestamp);
-        let duration = next.timestamp - timestamp;
-        writer.write(&container::Frame { data, timestamp, duration, is_key_frame: frame.is_key_frame }).unwrap();
-    }
-    writer.finish().unwrap();
-    let decoded = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-i"])
-        .arg(&path)
-        .args(["-f", "null", "-"])
-        .output()
-        .expect("ffmpeg is installed");
-    let complaints = String::from_utf8_lossy(&decoded.stderr);
-    assert!(decoded.status.success() && complaints.is_empty(), "{name}: {complaints}");
-}
-
 async fn check_frames(peer: &PeerConnection, video_codec: &str) {
     let (audio, video) = tracks(peer).await;
     let (heard, seen) = tokio::join!(frames(&audio, 50), frames(&video, 50));
@@ -87,8 +68,8 @@ async fn check_frames(peer: &PeerConnection, video_codec: &str) {
         assert!(frames.is_sorted_by_key(|frame| frame.timestamp));
         assert!(frames.last().unwrap().timestamp > Duration::from_millis(500));
     }
-    check_file("heard", &heard);
-    check_file("seen", &seen);
+    write("heard", &heard);
+    write("seen", &seen);
 }
 
 in_both_browsers! {
@@ -293,10 +274,12 @@ in_both_browsers! {
             let received = soon(peer.accept_track()).await.unwrap();
             let seen = frames(&received, 20).await;
             assert!(seen.iter().all(|frame| frame.codec.matches(&codec)), "{name}: {:?}", seen[0].codec);
-            check_file(&name, &seen);
+            write(&name, &seen);
             let task = tokio::spawn(echo(received, sent));
             let [width, height]: [u32; 2] = soon(page.call("playing", json!([]))).await.unwrap();
             assert!(width >= 160 && width * 3 == height * 4, "{name}: {width}x{height}");
+            let first = decodes(&page, 0.0, 5.0).await;
+            decodes(&page, sum(&first, "framesDecoded"), 10.0).await;
             task.abort();
         }
     }

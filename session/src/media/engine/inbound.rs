@@ -47,6 +47,22 @@ struct Stream {
     codec: Arc<Codec>,
     /// The timestamp of the first frame, in ticks that never wrap.
     first: Option<u64>,
+    /// That of the latest.
+    latest: Option<u64>,
+}
+
+impl Stream {
+    /// How long the next frame lasts: see [`ReceivedFrame::duration`].
+    fn duration(&mut self, frame: &receive::Frame) -> Option<Duration> {
+        let before = self.latest.replace(frame.extended_timestamp).filter(|_| !frame.discontinuity);
+        match self.codec.kind {
+            MediaKind::Audio => self.codec.duration(&frame.data),
+            MediaKind::Video => {
+                let distance = ticks(frame.extended_timestamp.checked_sub(before?)?, self.codec.clock_rate);
+                (!distance.is_zero() && distance <= LONGEST_PICTURE).then_some(distance)
+            }
+        }
+    }
 }
 
 impl Inbound {
@@ -113,7 +129,7 @@ impl Inbound {
             if let Some(rtt) = self.rtt {
                 receiver.set_rtt(rtt);
             }
-            self.stream = Some(Stream { receiver, payload_type, codec: codec.clone(), first: None });
+            self.stream = Some(Stream { receiver, payload_type, codec: codec.clone(), first: None, latest: None });
         }
         self.stream.as_mut()
     }
@@ -126,12 +142,14 @@ impl Inbound {
         let stream = self.stream.as_mut()?;
         let frame = stream.receiver.read(now)?;
         let first = *stream.first.get_or_insert(frame.extended_timestamp);
+        let duration = stream.duration(&frame);
         if frame.is_keyframe {
             self.frame_size = stream.codec.frame_size(&frame.data).or(self.frame_size);
         }
         Some(ReceivedFrame {
             data: frame.data,
             timestamp: ticks(frame.extended_timestamp.saturating_sub(first), stream.codec.clock_rate),
+            duration,
             rtp_timestamp: frame.timestamp,
             is_key_frame: frame.is_keyframe,
             follows_loss: frame.discontinuity,
@@ -169,6 +187,9 @@ impl Inbound {
 
 /// A source that was silent for so long gives way to a new one where there are as many as may be.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// Pictures that are further apart are no measure of each other: it was a pause.
+const LONGEST_PICTURE: Duration = Duration::from_secs(1);
 
 /// How long so many ticks of a clock are.
 fn ticks(count: u64, clock_rate: u32) -> Duration {

@@ -27,6 +27,7 @@ pub(super) struct Outbound {
     pub(super) clock_rate: u32,
     /// When the last frame was sent, and its timestamp.
     last: Option<(Instant, u32)>,
+    sound: Sound,
     /// Where each packet carries those before it.
     red: Option<Redundancy>,
     rtx_ssrc: u32,
@@ -41,6 +42,28 @@ pub(super) struct Outbound {
     number_offset: Option<u16>,
     /// After a number that could not be: the next one, which would show that whoever gives them has begun anew.
     suspect: Option<SequenceNumber>,
+}
+
+/// What there is to hear before the next frame of sound.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    /// None was sent yet.
+    Silence,
+    /// It was not said how long the last frame lasts.
+    Unknown,
+    /// The timestamp at which the last frame is over.
+    Until(u32),
+}
+
+impl Sound {
+    /// Whether it is silent before a frame with this timestamp. Less than a millisecond is no silence but rounding.
+    const fn is_over_at(self, timestamp: u32, clock_rate: u32) -> bool {
+        match self {
+            Self::Silence => true,
+            Self::Unknown => false,
+            Self::Until(end) => timestamp.wrapping_sub(end).cast_signed() >= (clock_rate / 1_000).cast_signed(),
+        }
+    }
 }
 
 impl Outbound {
@@ -72,6 +95,7 @@ impl Outbound {
             payload_type: best.number,
             clock_rate: best.codec.clock_rate,
             last: None,
+            sound: Sound::Silence,
             red: None,
             rtx_ssrc: layer.rtx_ssrc,
             sender: Sender::new(sender, now, seed),
@@ -101,14 +125,18 @@ impl Outbound {
         let timestamp = ticks(frame.timestamp, self.clock_rate);
         self.last = Some((now, timestamp));
         let is_key_frame = frame.is_key_frame;
-        let outgoing = OutgoingFrame { data: &frame.data, timestamp, is_key_frame, ..OutgoingFrame::default() };
+        let starts_talk_spurt = self.sound.is_over_at(timestamp, self.clock_rate);
+        let outgoing =
+            OutgoingFrame { data: &frame.data, timestamp, is_key_frame, starts_talk_spurt, ..OutgoingFrame::default() };
         let sent = match &mut self.red {
-            Some(red) if !frame.data.is_empty() => {
-                red.send(now, &mut self.sender, self.payload_type, timestamp, &frame.data)
-            }
+            Some(red) if !frame.data.is_empty() => red.send(now, &mut self.sender, self.payload_type, &outgoing),
             Some(_) | None => self.sender.send_frame(now, &outgoing),
         };
         sent.map_err(|error| self.refused(error))?;
+        self.sound = match frame.duration {
+            Some(duration) => Sound::Until(timestamp.wrapping_add(ticks(duration, self.clock_rate))),
+            None => Sound::Unknown,
+        };
         if is_key_frame {
             self.frame_size = best.and_then(|best| best.codec.frame_size(&frame.data)).or(self.frame_size);
         }
@@ -199,6 +227,8 @@ impl Outbound {
             return;
         }
         (self.payload_type, self.clock_rate, self.given) = (one.number, one.codec.clock_rate, None);
+        // What it counts in may be other ticks.
+        self.sound = Sound::Unknown;
         self.sender.set_format(one.codec.format(), one.number, one.codec.clock_rate);
         self.sender.set_rtx(one.rtx.map(|payload_type| send::Rtx { ssrc: self.rtx_ssrc, payload_type }));
     }

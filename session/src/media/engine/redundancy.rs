@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rtp::payload::red::{Blocks, Writer};
-use rtp::send::{OutgoingPacket, SendError, Sender};
+use rtp::send::{OutgoingFrame, OutgoingPacket, SendError, Sender};
 use rtp::{Header, SequenceNumber};
 
 use super::super::SendParameters;
@@ -174,13 +174,13 @@ impl Redundancy {
         now: Instant,
         sender: &mut Sender,
         payload_type: u8,
-        timestamp: u32,
-        data: &[u8],
+        frame: &OutgoingFrame<'_>,
     ) -> Result<(), SendError> {
         self.buffer.clear();
         let limit = sender.config().max_payload;
-        self.writer.write(payload_type, timestamp, data, limit, &mut self.buffer);
-        let header = Header { payload_type: self.payload_type, timestamp, ..Header::default() };
+        let (timestamp, marker) = (frame.timestamp, frame.starts_talk_spurt);
+        self.writer.write(payload_type, timestamp, frame.data, limit, &mut self.buffer);
+        let header = Header { marker, payload_type: self.payload_type, timestamp, ..Header::default() };
         let payload = Bytes::copy_from_slice(&self.buffer);
         sender.send_packet(now, OutgoingPacket { header, payload, is_key_frame: true, ..OutgoingPacket::default() })
     }
