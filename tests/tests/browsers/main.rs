@@ -19,6 +19,7 @@ mod harness;
 mod media;
 mod messages;
 mod negotiation;
+mod picture;
 mod rate;
 mod restart;
 mod roles;
