@@ -227,7 +227,8 @@ const peer = {
     for (const track of stream.getTracks()) peer.connection.addTrack(track, stream);
     return stream.getTracks().map(({ kind, id }) => ({ kind, id, stream: stream.id }));
   },
-  // Sends a picture of which every part is new in every frame: no encoder makes it small.
+  // Sends a picture of which every part is new in every frame, so that encoders can use much; but of little contrast, so
+  // that they can do with little.
   captureNoise(width, height, frameRate) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = canvas.getContext("2d");
@@ -239,7 +240,8 @@ const peer = {
       const blocks = new Uint32Array(colours.buffer);
       for (let place = 0; place < words.length; place++) {
         const [x, y] = [place % width, Math.floor(place / width)];
-        words[place] = blocks[Math.floor(y / side) * across + Math.floor(x / side)] | 0xff000000;
+        const colour = blocks[Math.floor(y / side) * across + Math.floor(x / side)] & 0x3f3f3f;
+        words[place] = colour + 0x606060 + 0xff000000;
       }
       context.putImageData(image, 0, 0);
     };

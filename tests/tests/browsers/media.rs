@@ -321,10 +321,10 @@ async fn plays_on_a_bad_path(kind: Kind, offerer: Offerer) {
     samples.take(&page).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     println!("the relay: {:?}\nfrom the page {:?}\nto the page {:?}", relay.counters(), after.0, after.1);
+    samples.expect_unfrozen(from, to, 0.02);
     for (before, after) in [(before.0, after.0), (before.1, after.1)] {
         expect_repair(&before, &after, SECONDS);
     }
-    samples.expect_unfrozen(from, to, 0.02);
 }
 
 /// What was lost between a sender and a receiver was asked for, and came: of the frames that were sent hardly any is
@@ -333,9 +333,9 @@ async fn plays_on_a_bad_path(kind: Kind, offerer: Offerer) {
 fn expect_repair(before: &[Vec<Value>; 2], after: &[Vec<Value>; 2], seconds: f64) {
     let [sent, received] = after;
     let more = |side: usize, name: &str| sum(&after[side], name) - sum(&before[side], name);
-    // Each frame of many packets would miss one of them.
-    let (frames, decodable) = (more(0, "framesSent"), more(1, "framesReceived"));
-    assert!(frames > seconds * 10.0 && decodable > frames * 0.97, "{decodable} of {frames} frames arrived");
+    // Without that hardly a frame would be whole. Browsers count as received only those that were so at once.
+    let (frames, whole) = (more(0, "framesSent"), more(1, "framesDecoded").max(more(1, "framesReceived")));
+    assert!(frames > seconds * 10.0 && whole > frames * 0.97, "{whole} of {frames} frames arrived");
     assert!(more(0, "nackCount") > 0.0 && more(0, "retransmittedPacketsSent") > 0.0, "{sent:?}");
     assert!(more(1, "nackCount") > 0.0 && more(1, "packetsReceived") > 0.0, "{received:?}");
     let lost = more(0, "retransmittedPacketsSent") / more(0, "packetsSent");

@@ -86,7 +86,7 @@ impl Samples {
 
     /// For how many milliseconds a counter stood in pauses that a viewer takes for a freeze.
     pub(crate) fn frozen(&self, name: &str, from: f64, to: f64) -> f64 {
-        self.pauses(name, from, to).into_iter().filter(|pause| *pause > FREEZE).sum()
+        self.pauses(name, from, to).into_iter().filter(|pause| *pause > FREEZE).fold(0.0, |sum, pause| sum + pause)
     }
 
     /// Asserts that what is received was frozen for less than this part of the time, by the browser's own count where
