@@ -32,6 +32,9 @@ const DWELL: f64 = 3_000.0;
 const LONGEST_WAIT: f64 = 2_000.0;
 const LONGEST_PAUSE: f64 = 200.0;
 
+/// A camera that encodes nothing for longer than this, in milliseconds, has left out two frames of 20 in a second.
+const STALL: f64 = 120.0;
+
 /// A path that loses and reorders packets.
 const BAD: Path =
     Path { loss: 0.02, delay: Duration::ZERO, jitter: Duration::from_millis(10), rate: None, queue: 64 << 10 };
@@ -253,7 +256,7 @@ impl Look {
     /// Over all, the browser itself counts hardly a freeze but for those of the camera.
     #[track_caller]
     fn expect_unfrozen(&self, from: f64, to: f64) {
-        let camera = self.encoded.frozen("framesEncoded", from - 500.0, to);
+        let camera = self.encoded.stood("framesEncoded", STALL, from - 500.0, to);
         println!("the camera stood for {camera} ms");
         self.decoded.expect_unfrozen(from, to, self.frozen + camera / (to - from));
     }

@@ -8,7 +8,7 @@ const INTERVAL: f64 = 50.0;
 
 /// A picture that stands for longer than this, in milliseconds, is frozen: 150 ms more than usual, at 20 frames in a
 /// second (the definition of `freezeCount` in the statistics of the W3C).
-pub(crate) const FREEZE: f64 = 200.0;
+const FREEZE: f64 = 200.0;
 
 /// The statistics of all streams of video that a page sends or receives, in the order of time.
 #[derive(Clone, Debug, Default)]
@@ -84,9 +84,10 @@ impl Samples {
         self.pauses(name, from, to).into_iter().fold(0.0, f64::max)
     }
 
-    /// For how many milliseconds a counter stood in pauses that a viewer takes for a freeze.
-    pub(crate) fn frozen(&self, name: &str, from: f64, to: f64) -> f64 {
-        self.pauses(name, from, to).into_iter().filter(|pause| *pause > FREEZE).fold(0.0, |sum, pause| sum + pause)
+    /// For how many milliseconds a counter stood in pauses longer than so much.
+    pub(crate) fn stood(&self, name: &str, longer_than: f64, from: f64, to: f64) -> f64 {
+        let long = self.pauses(name, from, to).into_iter().filter(|pause| *pause > longer_than);
+        long.fold(0.0, |sum, pause| sum + pause)
     }
 
     /// Asserts that what is received was frozen for less than this part of the time, by the browser's own count where
@@ -94,7 +95,7 @@ impl Samples {
     #[track_caller]
     pub(crate) fn expect_unfrozen(&self, from: f64, to: f64, part: f64) {
         let own = self.has("totalFreezesDuration").then(|| self.more("totalFreezesDuration", None, from, to) * 1_000.0);
-        let seen = self.frozen("framesDecoded", from, to);
+        let seen = self.stood("framesDecoded", FREEZE, from, to);
         println!("frozen for {own:?} ms by the browser's count, {seen} ms by the frames, of {} ms", to - from);
         let frozen = own.unwrap_or(seen);
         assert!(frozen < (to - from) * part, "frozen for {frozen} ms of {}", to - from);
