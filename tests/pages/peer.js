@@ -56,6 +56,7 @@ const peer = {
   tracks: [], // what the other side sends: { track, streams, element }
   states: [], // every state the connection went through
   jobs: new Map(), // what `start` began and `join` awaits
+  samples: [], // statistics of video that `sample` notes
 
   create(configuration) {
     const connection = new RTCPeerConnection(configuration ?? {});
@@ -226,6 +227,31 @@ const peer = {
     for (const track of stream.getTracks()) peer.connection.addTrack(track, stream);
     return stream.getTracks().map(({ kind, id }) => ({ kind, id, stream: stream.id }));
   },
+  // Sends a picture of which every part is new in every frame, so that encoders can use much; but of little contrast, so
+  // that they can do with little.
+  captureNoise(width, height, frameRate) {
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(width, height);
+    const words = new Uint32Array(image.data.buffer);
+    const [side, across] = [8, Math.ceil(width / 8)];
+    const draw = () => {
+      const colours = pattern(4 * across * Math.ceil(height / side), 1 + Math.floor(Math.random() * 2 ** 31));
+      const blocks = new Uint32Array(colours.buffer);
+      for (let place = 0; place < words.length; place++) {
+        const [x, y] = [place % width, Math.floor(place / width)];
+        const colour = blocks[Math.floor(y / side) * across + Math.floor(x / side)] & 0x3f3f3f;
+        words[place] = colour + 0x606060 + 0xff000000;
+      }
+      context.putImageData(image, 0, 0);
+    };
+    draw();
+    setInterval(draw, 1000 / frameRate);
+    document.body.append(canvas);
+    const stream = canvas.captureStream(frameRate);
+    for (const track of stream.getTracks()) peer.connection.addTrack(track, stream);
+    return true;
+  },
   // Sends a fake camera in several layers at once, each half as large as the one before; in one codec, if it is named.
   async captureLayers(rids, codec, video) {
     const stream = await navigator.mediaDevices.getUserMedia({ video: video ?? { width: 1280, height: 720 } });
@@ -377,6 +403,25 @@ const peer = {
   async mediaStats(type, kind) {
     const report = await peer.connection.getStats();
     return [...report.values()].filter((one) => one.type === type && one.kind === kind);
+  },
+  // Notes statistics of video from now on, every so many milliseconds; `sampled` hands out what was noted since.
+  sample(type, interval) {
+    const take = async () => {
+      for (const { connection } = peer; connection.connectionState !== "closed"; ) {
+        const streams = await peer.mediaStats(type, "video");
+        if (streams.length > 0) peer.samples.push({ at: streams[0].timestamp, streams });
+        await new Promise((resolve) => setTimeout(resolve, interval));
+      }
+    };
+    take();
+    return true;
+  },
+  sampled() {
+    return peer.samples.splice(0);
+  },
+  // The time, as statistics give it.
+  clock() {
+    return performance.timeOrigin + performance.now();
   },
   // All statistics, by their names.
   async report() {

@@ -25,7 +25,7 @@ pub struct PacketResult {
     /// Bytes of the packets before it that no feedback has told of, as it seems to be lost itself.
     pub skipped: usize,
     /// Bytes that left without a number of their own since the last packet that arrived, and that are taken to have
-    /// arrived with it.
+    /// arrived with it; where most packets are lost, since the packet before only.
     pub beside: usize,
 }
 
@@ -107,6 +107,9 @@ impl SentPackets {
         let shift = self.unwrap_reference(feedback.reference_time);
         let Some(base) = self.number_of(feedback.header.base) else { return &self.results };
         let (mut settled, mut beside) = (self.settled, 0_usize);
+        // What finds a queue full is lost, whether it has a number or not.
+        let lost = feedback.statuses().filter(|status| status.arrival.is_none()).count();
+        let is_most_lost = lost.saturating_mul(2) > feedback.statuses().count();
         let mut skipped = self.bytes_between(settled, base, |sent| sent.size.saturating_add(sent.beside));
         for (number, status) in (base..).zip(feedback.statuses()) {
             let Some(place) = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok()) else {
@@ -123,7 +126,9 @@ impl SentPackets {
                 (State::Unreported | State::Lost, Some(_)) => sent.state = State::Arrived,
             }
             let Sent { at, size, cluster, .. } = *sent;
-            beside = beside.saturating_add(std::mem::take(&mut sent.beside));
+            if arrival.is_some() || !is_most_lost {
+                beside = beside.saturating_add(std::mem::take(&mut sent.beside));
+            }
             let (skipped, beside) =
                 if arrival.is_some() { (std::mem::take(&mut skipped), std::mem::take(&mut beside)) } else { (0, 0) };
             self.results.push(PacketResult { sent: at, size, cluster, arrival, was_lost, skipped, beside });
@@ -241,6 +246,21 @@ mod tests {
         let results = sent.handle_feedback(&TransportFeedback::decode(&bytes).unwrap());
         assert_eq!(results.iter().map(|result| result.beside).collect::<Vec<_>>(), [0, 750, 0]);
         assert_eq!(sent.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_leaves_beside_is_lost_where_most_is() {
+        let mut sent = ten();
+        for beside in [100, 20, 3] {
+            sent.on_sent_beside(beside);
+            sent.on_sent(sim::start(), 100, None);
+        }
+        let bytes = feedback(10, &[None, None, Some(8)]);
+        let results = sent.handle_feedback(&TransportFeedback::decode(&bytes).unwrap());
+        assert_eq!(results.iter().map(|result| result.beside).collect::<Vec<_>>(), [0, 0, 3]);
+        let bytes = feedback(10, &[Some(4)]);
+        let results = sent.handle_feedback(&TransportFeedback::decode(&bytes).unwrap());
+        assert_eq!(results.iter().map(|result| result.beside).collect::<Vec<_>>(), [100]);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sim::{Link, NodeId};
 use visavis_session::datachannel::{ChannelId, Message, Priority};
-use visavis_session::{Codec, Encoding, Event, Frame, MediaKind, TransceiverId, TransceiverOptions};
+use visavis_session::{Codec, Config, Encoding, Event, Frame, MediaKind, TransceiverId, TransceiverOptions};
 
-use crate::common::{A, PATIENCE, World, address, config};
+use crate::common::{A, B, PATIENCE, World, address, config};
 
 const FRAME: Duration = Duration::from_millis(33);
 /// What the channel keeps waiting while it sends all the time, in bytes, and the size of its messages.
@@ -14,6 +14,10 @@ const WAITING: usize = 64 * 1024;
 const MESSAGE: usize = 1_000;
 /// What SCTP and DTLS put around each, in bytes.
 const HEADERS: usize = 65;
+/// The most that a session takes a path to carry where it was told so, in kbit/s.
+const MOST: u64 = 3_000;
+/// A path that carries so much more, in kbit/s, that it is as good as free.
+const FREE: u64 = 10_000;
 
 /// A path of so many kbit/s whose queue holds a quarter of a second.
 fn link(kilobits: u64) -> Link {
@@ -52,11 +56,22 @@ struct Second {
 
 impl Shared {
     fn new(seed: u64, link: Link) -> Self {
-        Self::with_encodings(seed, link, Vec::new())
+        Self::with(seed, link, config(0), Vec::new())
     }
 
-    fn with_encodings(seed: u64, link: Link, encodings: Vec<Encoding>) -> Self {
-        let mut world = World::with(seed, link, config(0), config(1));
+    /// Whose application asks for no more than [`MOST`].
+    fn up_to_most(seed: u64, link: Link) -> Self {
+        let mut config = config(0);
+        config.media.max_bitrate = MOST * 1_000;
+        Self::with(seed, link, config, Vec::new())
+    }
+
+    fn with_layers(seed: u64, link: Link, rids: [&str; 3]) -> Self {
+        Self::with(seed, link, config(0), rids.map(Encoding::layer).to_vec())
+    }
+
+    fn with(seed: u64, link: Link, of_a: Config, encodings: Vec<Encoding>) -> Self {
+        let mut world = World::with(seed, link, of_a, config(1));
         let (a, b) = (world.a, world.b);
         let options = TransceiverOptions { codecs: vec![Codec::vp8()], encodings, ..TransceiverOptions::default() };
         let video = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Video, options).unwrap());
@@ -66,12 +81,16 @@ impl Shared {
         world
             .network
             .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
-        Self { world, a, b, video, channel, frames: 0, encoder: None, is_bulk: false }
+        let mut shared = Self { world, a, b, video, channel, frames: 0, encoder: None, is_bulk: false };
+        shared.set_path(link);
+        shared
     }
 
+    /// What A sends into; the rest of the way is wide.
     fn set_path(&mut self, link: Link) {
-        let back = Link::delay(Duration::from_millis(25));
-        self.world.network.set_links(self.a, address(A).ip(), link, back);
+        let wide = Link::delay(Duration::from_millis(25));
+        self.world.network.set_links(self.a, address(A).ip(), link, wide);
+        self.world.network.set_links(self.b, address(B).ip(), wide, wide);
     }
 
     fn target(&self) -> u64 {
@@ -135,27 +154,54 @@ fn over(seconds: &[Second], length: usize, f: impl Fn(&Second) -> u64) -> (u64, 
     (means().min().unwrap(), means().max().unwrap())
 }
 
-/// Changes the path, and asserts that in less than 10 s the estimate, and what video is told with what data takes, are
-/// within 20 % of what the path carries; and that from then on each gets so many percent of it, over any 5 s.
+/// What the path carries, one after another, for [`TURN`] seconds each: so many kbit/s, and what of it there is to be used.
+const TURNS: [(u64, u64); 4] = [(1_000, 1_000), (300, 300), (FREE, MOST), (1_000, 1_000)];
+const TURN: usize = 20;
+
+/// Lets the path carry what each turn says, and asserts that in less than 10 s the estimate is within 20 % of that.
+/// Returns all seconds from the very first on.
 #[track_caller]
-fn expect_settled(shared: &mut Shared, kilobits: u64, video: u64, data: u64) {
-    shared.set_path(link(kilobits));
-    let all = shared.run(20);
-    let settled = &all[9..];
-    // What data takes comes in order, and so in bursts.
-    for (least, most) in [over(settled, 2, |one| one.estimate), over(settled, 5, |one| one.target + one.data)] {
-        assert!(least >= kilobits * 8 / 10 && most <= kilobits * 12 / 10, "{kilobits} kbit/s: {all:?}");
+fn run_turns(seed: u64, shared: &mut Shared) -> Vec<Second> {
+    let mut all = Vec::new();
+    for (kilobits, usable) in TURNS {
+        shared.set_path(link(kilobits));
+        let turn = shared.run(TURN);
+        let (least, most) = over(&turn[9..], 2, |one| one.estimate);
+        assert!(
+            least >= usable * 8 / 10 && most <= usable * 12 / 10,
+            "seed {seed}: {least} to {most} of {usable} kbit/s: {turn:?}"
+        );
+        all.extend(turn);
     }
-    assert!(over(settled, 5, |one| one.video).0 >= kilobits * video / 100, "video at {kilobits} kbit/s: {all:?}");
-    assert!(over(settled, 5, |one| one.data).0 >= kilobits * data / 100, "data at {kilobits} kbit/s: {all:?}");
+    all
+}
+
+/// Asserts that what `f` says got so many percent of what there was, over any `length` seconds of all turns: of the
+/// least that there was, as long as the estimate may take to settle.
+#[track_caller]
+fn expect_part(seed: u64, all: &[Second], length: usize, percent: u64, f: impl Fn(&Second) -> u64) {
+    let usable = |second: usize| TURNS[second / TURN].1;
+    for (start, window) in all.windows(length).enumerate() {
+        let there_was = (start.saturating_sub(9)..start + length).map(usable).min().unwrap_or_default();
+        let mean = window.iter().map(&f).sum::<u64>() / length as u64;
+        assert!(
+            mean * 100 >= there_was * percent,
+            "seed {seed}: {mean} of {there_was} kbit/s in {length} s from {start} s on: {all:?}"
+        );
+    }
 }
 
 #[test]
-fn the_estimate_settles_on_what_the_path_carries() {
-    for seed in sim::seeds(10) {
-        let mut shared = Shared::new(seed, link(1_000));
-        for kilobits in [1_000, 300, 1_000] {
-            expect_settled(&mut shared, kilobits, 75, 0);
+fn the_estimate_follows_the_path_down_and_up_and_on() {
+    for seed in sim::seeds(20) {
+        let mut shared = Shared::up_to_most(seed, link(TURNS[0].0));
+        let all = run_turns(seed, &mut shared);
+        // From the first second on there is a picture, and never none again.
+        expect_part(seed, &all, 5, 40, |one| one.video);
+        for (turn, (_, usable)) in all.chunks(TURN).zip(TURNS) {
+            let (least, most) = over(&turn[9..], 5, |one| one.target);
+            assert!(least >= usable * 8 / 10 && most <= usable * 12 / 10, "seed {seed}: {turn:?}");
+            assert!(over(&turn[9..], 5, |one| one.video).0 >= usable * 75 / 100, "seed {seed}: {turn:?}");
         }
     }
 }
@@ -163,10 +209,20 @@ fn the_estimate_settles_on_what_the_path_carries() {
 #[test]
 fn video_and_bulk_data_each_get_their_part_of_the_path() {
     for seed in sim::seeds(20) {
-        let mut shared = Shared::new(seed, link(1_000));
+        let mut shared = Shared::up_to_most(seed, link(TURNS[0].0));
         shared.is_bulk = true;
-        for kilobits in [1_000, 300, 1_000] {
-            expect_settled(&mut shared, kilobits, 40, 25);
+        let all = run_turns(seed, &mut shared);
+        // Neither starves, from the first second on, not even while the path changes.
+        expect_part(seed, &all, 3, 20, |one| one.video);
+        expect_part(seed, &all, 3, 4, |one| one.data);
+        expect_part(seed, &all, 5, 15, |one| one.data);
+        for (turn, (kilobits, usable)) in all.chunks(TURN).zip(TURNS) {
+            let settled = &turn[9..];
+            // What data takes comes in order, and so in bursts.
+            let (least, most) = over(settled, 5, |one| one.target + one.data);
+            assert!(least >= usable * 8 / 10 && most <= kilobits * 12 / 10, "seed {seed}: {turn:?}");
+            assert!(over(settled, 5, |one| one.video).0 >= usable * 40 / 100, "seed {seed}: {turn:?}");
+            assert!(over(settled, 5, |one| one.data).0 >= usable * 25 / 100, "seed {seed}: {turn:?}");
         }
     }
 }
@@ -271,8 +327,7 @@ fn run_layers(shared: &mut Shared, seconds: u32) -> Vec<[u64; 3]> {
 #[test]
 fn layers_pause_and_resume_with_the_path_and_do_not_flap() {
     for seed in sim::seeds(10) {
-        let mut shared =
-            Shared::with_encodings(seed, link(2_000), ["low", "mid", "high"].map(Encoding::layer).to_vec());
+        let mut shared = Shared::with_layers(seed, link(2_000), ["low", "mid", "high"]);
         for (kilobits, expected) in [
             (2_000, [true, true, true]),
             (500, [true, true, false]),
@@ -302,7 +357,7 @@ fn changes(on: &[[bool; 3]]) -> Vec<(usize, [bool; 3])> {
 
 #[test]
 fn a_layer_that_resumes_is_asked_for_a_key_frame() {
-    let mut shared = Shared::with_encodings(1, link(2_000), ["low", "mid", "high"].map(Encoding::layer).to_vec());
+    let mut shared = Shared::with_layers(1, link(2_000), ["low", "mid", "high"]);
     run_layers(&mut shared, 10);
     let (video, a) = (shared.video, shared.a);
     let limited = |is_on: bool| {

@@ -33,14 +33,9 @@ struct Call {
 
 /// A sends video to B, and both are connected. It is as if it had been measured that the path carries what is sent.
 fn call(seed: u64, link: Link) -> Call {
-    call_at(seed, link, 5_000_000)
-}
-
-/// The same, with an estimate to begin with, in bits per second.
-fn call_at(seed: u64, link: Link, start_bitrate: u64) -> Call {
     let config = |side| {
         let mut config = config(side);
-        config.media.start_bitrate = start_bitrate;
+        config.media.start_bitrate = 5_000_000;
         config
     };
     let mut world = World::with(seed, link, config(0), config(1));
@@ -188,44 +183,6 @@ fn flipped_bytes_of_media_change_nothing_but_counters() {
     let sent = datagram.len();
     call.world.on(b, |_, host| host.session.handle_datagram(now, route.remote, route.local, &mut datagram));
     assert_eq!(call.arrived(), before + 1, "the packet itself, of {sent} bytes, is still taken");
-}
-
-/// Sends at the rate that A estimates, as an encoder does, and says what A estimates every second.
-fn adapt(call: &mut Call, seconds: u32) -> Vec<u64> {
-    let mut estimates = Vec::new();
-    let start = call.world.now();
-    for number in 0..seconds * 30 {
-        let rate = call.world.host(call.a).session.bandwidth().unwrap();
-        let bytes = usize::try_from(rate / 8 / 30).unwrap().clamp(100, 60_000);
-        let frame = coded(number, bytes, number == 0);
-        // Where the queue is full an encoder leaves a frame out.
-        let _ = call.send(&Frame { timestamp: call.world.now() - start, ..frame });
-        call.world.network.run_for(FRAME);
-        if number % 30 == 29 {
-            estimates.push(call.world.host(call.a).session.bandwidth().unwrap());
-        }
-    }
-    estimates
-}
-
-#[test]
-fn the_estimate_follows_the_path_down_and_up() {
-    let link = |kilobits: u64| Link {
-        rate: Some(kilobits * 1_000 / 8),
-        queue: usize::try_from(kilobits * 1_000 / 8 / 4).unwrap(),
-        ..Link::delay(Duration::from_millis(25))
-    };
-    let mut call = call_at(9, link(1_000), 500_000);
-    let ip = crate::common::address(crate::common::A).ip();
-    for (kilobits, seconds) in [(1_000, 10), (300, 20), (1_000, 20)] {
-        call.world.network.set_links(call.a, ip, link(kilobits), Link::delay(Duration::from_millis(25)));
-        let estimates = adapt(&mut call, seconds);
-        println!("{kilobits} kbit/s: {estimates:?}");
-        // It goes up to the limit and back a little, again and again.
-        let settled = &estimates[estimates.len() - 5..];
-        let (low, high) = (kilobits * 1_000 * 3 / 4, kilobits * 1_000 * 12 / 10);
-        assert!(settled.iter().all(|rate| (low..=high).contains(rate)), "{kilobits} kbit/s: {estimates:?}");
-    }
 }
 
 #[test]

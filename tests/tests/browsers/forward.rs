@@ -15,6 +15,7 @@ use visavis_tests::{
 };
 
 use crate::duo::{soon, within};
+use crate::freezes::{self, Samples};
 use crate::media::{address, through, without_candidates};
 
 /// The layers that the first page sends, from the largest to the smallest.
@@ -23,8 +24,16 @@ const LAYERS: [&str; 3] = ["hi", "mid", "lo"];
 /// What the viewer is given, one after another.
 const CHOICES: [&str; 9] = ["lo", "hi", "mid", "lo", "hi", "lo", "mid", "hi", "lo"];
 
-/// How long each choice is looked at.
-const DWELL: Duration = Duration::from_secs(3);
+/// How long each choice is looked at, in milliseconds.
+const DWELL: f64 = 3_000.0;
+
+/// How long a key frame may be awaited, while the layer before goes on, and how much longer than the camera a picture may
+/// stand, in milliseconds.
+const LONGEST_WAIT: f64 = 2_000.0;
+const LONGEST_PAUSE: f64 = 200.0;
+
+/// A camera that encodes nothing for longer than this, in milliseconds, has left out two frames of 20 in a second.
+const STALL: f64 = 120.0;
 
 /// A path that loses and reorders packets.
 const BAD: Path =
@@ -37,24 +46,9 @@ struct Middle {
     current: Option<String>,
     /// All layers that packets have come of.
     heard: Vec<String>,
-    forwarded: u64,
-    /// When the last frame had come, and how long the pauses were that a viewer takes for a freeze: a machine that is
-    /// busy does not encode in time either.
-    last: Option<Instant>,
-    stalled: Duration,
-    /// Requests of the viewer.
+    /// Frames that were sent on, and requests of the viewer.
+    frames: u64,
     requests: u64,
-}
-
-impl Middle {
-    fn count(&mut self, ends_frame: bool) {
-        self.forwarded += 1;
-        if ends_frame {
-            let pause = self.last.replace(Instant::now()).map(|last| last.elapsed()).unwrap_or_default();
-            // 150 ms more than usual, at 20 frames in a second.
-            self.stalled += if pause > Duration::from_millis(200) { pause } else { Duration::ZERO };
-        }
-    }
 }
 
 /// Forwards the layer that was chosen last, until either end is gone.
@@ -75,7 +69,7 @@ async fn forward(
                     assert_eq!(forwarder.current(), Some(Some(rid.as_str())), "a packet of another layer");
                     let ends_frame = packet.marker;
                     sent.send_packet(packet).await.unwrap();
-                    tell.send_modify(|middle| middle.count(ends_frame));
+                    tell.send_modify(|middle| middle.frames += u64::from(ends_frame));
                 }
                 tell.send_modify(|middle| {
                     middle.current = forwarder.current().flatten().map(str::to_owned);
@@ -169,27 +163,36 @@ async fn switches_are_seamless(codec: Codec, viewer: Kind, path: Option<Path>) {
     let task = tokio::spawn(forward(received, sent, choices, tell));
     soon(middle.wait_for(|middle| middle.heard.len() == LAYERS.len())).await.unwrap();
 
+    let mut look = Look::new(camera, viewer, if path.is_some() { 0.05 } else { 0.02 }).await;
     let mut widths = std::collections::HashMap::new();
-    let mut start = None;
+    let (mut start, mut current) = (None, None);
     for choice in CHOICES {
+        let chosen = look.now().await;
         choose.send(choice).unwrap();
         soon(middle.wait_for(|middle| middle.current.as_deref() == Some(choice))).await.unwrap();
-        let (width, before) = within(Duration::from_secs(20), seen(&camera, &viewer, choice)).await;
+        let switched = look.now().await;
+        let (width, before) = within(Duration::from_secs(20), seen(&look.camera, &look.viewer, choice)).await;
+        let shown = look.now().await;
         widths.insert(choice, width);
-        start.get_or_insert(before.clone());
-        let began = Instant::now();
-        let mut after = before.clone();
-        while began.elapsed() < DWELL {
+        start.get_or_insert((shown, before, middle.borrow().clone()));
+        while look.now().await < shown + DWELL {
             tokio::time::sleep(Duration::from_millis(250)).await;
-            after = viewed(&viewer).await;
-            assert_eq!(after["frameWidth"], width, "another layer than {choice} is seen");
+            let stats = viewed(&look.viewer).await;
+            assert_eq!(stats["frameWidth"], width, "another layer than {choice} is seen");
         }
-        let rate = (number(&after, "framesDecoded") - number(&before, "framesDecoded")) / began.elapsed().as_secs_f64();
-        println!("{choice}: {width} pixels wide, {rate:.1} frames in a second");
-        assert!(rate > 8.0, "{choice}: {rate} frames in a second\n{:?}\nfrom {before}\nto {after}", *middle.borrow());
+        println!("{choice}: {width} pixels wide after {:.0} and {:.0} ms", switched - chosen, shown - chosen);
+        look.take().await;
+        // There is no picture before the first choice.
+        if let Some(before) = current.replace(choice) {
+            assert!(switched - chosen < LONGEST_WAIT, "the key frame took {} ms", switched - chosen);
+            look.expect_steady(&[before], chosen - DWELL, chosen);
+            look.expect_steady(&[before, choice], chosen - 250.0, shown + 750.0);
+        }
+        look.expect_steady(&[choice], shown, shown + DWELL);
     }
-    let (before, after) = (start.unwrap(), viewed(&viewer).await);
-    println!("{:?}\nfrom {before}\nto {after}", *middle.borrow());
+    let (from, before, began) = start.unwrap();
+    let (to, after, ended) = (look.now().await, viewed(&look.viewer).await, middle.borrow().clone());
+    println!("{ended:?}\nfrom {before}\nto {after}");
     let of = |rid: &str| widths[rid];
     assert!(of("hi") > of("mid") && of("mid") > of("lo"), "{widths:?}");
     task.abort();
@@ -197,9 +200,9 @@ async fn switches_are_seamless(codec: Codec, viewer: Kind, path: Option<Path>) {
         Some(_) => check_repair(&before, &after),
         None => check_numbers(&before, &after),
     }
-    // Where the frame behind one that was lost is lost too, there is nothing to show for a moment.
-    let stalled = middle.borrow().stalled.as_secs_f64();
-    check_picture(&before, &after, if path.is_some() { 0.05 } else { 0.02 }, stalled);
+    check_frames(&before, &after, ended.frames - began.frames);
+    look.take().await;
+    look.expect_unfrozen(from, to);
 }
 
 /// How much more a statistic has become.
@@ -207,15 +210,67 @@ fn more(before: &Value, after: &Value, name: &str) -> f64 {
     number(after, name) - number(before, name)
 }
 
-/// The picture was unbroken, but for this part of the time, and the seconds in which nothing was sent.
-fn check_picture(before: &Value, after: &Value, frozen: f64, stalled: f64) {
+/// What two pages count, noted all the time: frames that the one encodes, and those that the other decodes.
+struct Look {
+    camera: Page,
+    viewer: Page,
+    encoded: Samples,
+    decoded: Samples,
+    /// The part of the time that a picture may be frozen: where the frame behind one that was lost is lost too, there
+    /// is nothing to show for a moment.
+    frozen: f64,
+}
+
+impl Look {
+    async fn new(camera: Page, viewer: Page, frozen: f64) -> Self {
+        freezes::watch(&camera, "outbound-rtp").await;
+        freezes::watch(&viewer, "inbound-rtp").await;
+        Self { camera, viewer, encoded: Samples::default(), decoded: Samples::default(), frozen }
+    }
+
+    /// Both pages are on one machine, and so is their clock.
+    async fn now(&self) -> f64 {
+        freezes::clock(&self.viewer).await
+    }
+
+    async fn take(&mut self) {
+        tokio::join!(self.encoded.take(&self.camera), self.decoded.take(&self.viewer));
+    }
+
+    /// The picture moves as the camera does: hardly a frame is missing of those that the camera's page has encoded of
+    /// these layers, and the picture stands no longer than that page encoded nothing of any layer, as on a machine that
+    /// is busy. What the forwarder holds up is no excuse.
+    #[track_caller]
+    fn expect_steady(&self, layers: &[&str], from: f64, to: f64) {
+        let sent = layers.iter().map(|rid| self.encoded.more("framesEncoded", Some(rid), from, to));
+        let sent = sent.fold(f64::MAX, f64::min);
+        let seen = self.decoded.more("framesDecoded", None, from, to);
+        let stood = self.decoded.longest_pause("framesDecoded", from, to);
+        let camera = self.encoded.longest_pause("framesEncoded", from - 500.0, to);
+        println!("  {layers:?}: {seen} of {sent} frames in {:.0} ms, stood {stood:.0} ({camera:.0}) ms", to - from);
+        // Frames are on their way for a while.
+        assert!(seen >= sent * 0.9 - 3.0, "{layers:?}: {seen} of {sent} frames were seen");
+        assert!(stood <= camera + LONGEST_PAUSE, "{layers:?}: stood for {stood} ms, the camera for {camera} ms");
+    }
+
+    /// Over all, the browser itself counts hardly a freeze but for those of the camera.
+    #[track_caller]
+    fn expect_unfrozen(&self, from: f64, to: f64) {
+        let camera = self.encoded.stood("framesEncoded", STALL, from - 500.0, to);
+        println!("the camera stood for {camera} ms");
+        self.decoded.expect_unfrozen(from, to, self.frozen + camera / (to - from));
+    }
+}
+
+/// What was sent on was decoded, each switch with a key frame.
+fn check_frames(before: &Value, after: &Value, forwarded: u64) {
     let more = |name: &str| more(before, after, name);
-    let seconds = more("timestamp") / 1_000.0;
     let switches = (CHOICES.len() - 1) as f64;
     assert!(more("keyFramesDecoded") >= switches || after["keyFramesDecoded"].is_null(), "{after}");
-    assert!(more("totalFreezesDuration") < seconds * frozen + stalled, "frozen for {} s", more("totalFreezesDuration"));
     let undecoded = more("framesReceived") - more("framesDecoded") - more("framesDropped");
     assert!(undecoded <= 5.0 && more("framesDropped") <= more("framesReceived") * 0.02, "{after}");
+    let (forwarded, decoded) = (forwarded as f64, more("framesDecoded"));
+    assert!(decoded >= forwarded * 0.97 - 5.0, "{decoded} of {forwarded} frames that were sent on were decoded");
 }
 
 /// Nothing is missing in the numbers, and nothing fails to decode: who cannot decode asks for a key frame.

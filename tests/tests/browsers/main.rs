@@ -16,6 +16,7 @@ mod codecs;
 mod demo;
 mod duo;
 mod forward;
+mod freezes;
 mod harness;
 mod media;
 mod messages;

@@ -446,7 +446,8 @@ async fn play(mut sending: watch::Receiver<Option<LocalTrack>>) {
         if let Some(track) = track {
             let (timestamp, is_key_frame) = (Duration::from_millis(50) * number, frame.is_key_frame);
             // While it is paused there is nobody to send to.
-            let _ = track.send_frame(Frame { data: frame.data.into(), timestamp, is_key_frame, rid: None }).await;
+            let _ =
+                track.send_frame(Frame { data: frame.data.into(), timestamp, is_key_frame, ..Frame::default() }).await;
         }
     }
 }
