@@ -82,7 +82,7 @@ fn messages_take_few_allocations_and_packets_none() {
     const COUNT: usize = 4000;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let pair = runtime.block_on(pair());
-    for (size, most) in [(64, 1.1), (1000, 1.1), (16 << 10, 3.5), (64 << 10, 3.5)] {
+    for (size, most) in [(64, 1.1), (1000, 1.1), (16 << 10, 4.5), (64 << 10, 4.5)] {
         // Queues grow to what the path holds.
         runtime.block_on(transfer(&pair, size, COUNT));
         let info = measure(|| runtime.block_on(transfer(&pair, size, COUNT)));

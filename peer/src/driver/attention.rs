@@ -8,8 +8,8 @@ const MOMENT: Duration = Duration::from_micros(200);
 /// After so many such waits in a row, looking is tried.
 const QUICK_WAITS: u32 = 16;
 
-/// More datagrams than these between two waits are no conversation, but a transfer, which keeps both ends busy as it is.
-const FEW: u32 = 2;
+/// More bytes than these between two waits are no conversation, but a transfer, which keeps both ends busy as it is.
+const LITTLE: usize = 4 << 10;
 
 /// Looking in vain is not tried again for up to this many waits.
 const LONGEST_PAUSE: u32 = 1 << 10;
@@ -25,23 +25,23 @@ pub(super) struct Attention {
     pause: u32,
     /// How many that were the last time.
     last_pause: u32,
-    /// Datagrams, in and out, since the last wait.
-    datagrams: u32,
+    /// In and out, since the last wait.
+    bytes: usize,
 }
 
 impl Attention {
     pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, quick: 0, pause: 0, last_pause: 0, datagrams: 0 }
+        Self { limit, quick: 0, pause: 0, last_pause: 0, bytes: 0 }
     }
 
-    /// So many datagrams came or went.
-    pub(super) const fn count(&mut self, datagrams: u32) {
-        self.datagrams = self.datagrams.saturating_add(datagrams);
+    /// So many bytes came or went.
+    pub(super) const fn count(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// Until when the wait that begins `now` looks; `None`: it sleeps.
     pub(super) fn begin(&mut self, now: Instant) -> Option<Instant> {
-        if std::mem::take(&mut self.datagrams) > FEW {
+        if std::mem::take(&mut self.bytes) > LITTLE {
             self.quick = 0;
         }
         if self.quick < QUICK_WAITS || self.limit.is_zero() {
@@ -84,7 +84,7 @@ mod tests {
     fn attentive(now: Instant) -> Attention {
         let mut attention = Attention::new(LIMIT);
         for _ in 0..QUICK_WAITS {
-            attention.count(1);
+            attention.count(100);
             assert_eq!(attention.begin(now), None);
             attention.slept(SOON);
         }
@@ -96,7 +96,7 @@ mod tests {
         let now = Instant::now();
         let mut attention = attentive(now);
         for _ in 0..100 {
-            attention.count(2);
+            attention.count(200);
             assert_eq!(attention.begin(now), Some(now + LIMIT));
             attention.found();
         }
@@ -107,7 +107,7 @@ mod tests {
     fn neither_transfers_nor_slow_answers_are() {
         let now = Instant::now();
         let mut attention = attentive(now);
-        attention.count(40);
+        attention.count(16_000);
         assert_eq!(attention.begin(now), None);
         let mut attention = attentive(now);
         attention.slept(Duration::from_millis(20));

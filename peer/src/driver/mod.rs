@@ -173,7 +173,7 @@ impl Driver {
         self.is_busy = false;
         let (session, attention) = (&mut self.session, &mut self.attention);
         self.sockets.drain(|local, remote, datagram| {
-            attention.count(1);
+            attention.count(datagram.len());
             session.handle_datagram(now, local, remote, datagram);
         });
         self.advance_mdns(now);

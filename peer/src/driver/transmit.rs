@@ -53,8 +53,8 @@ impl Driver {
                 }
                 return;
             };
-            self.attention.count(1);
             let len = buf.len().saturating_sub(start);
+            self.attention.count(len);
             let current = match run {
                 Some(run) if run.route == route && len <= run.segment => run,
                 Some(previous) => {

@@ -29,6 +29,9 @@ impl Association {
         if !matches!(self.phase.stage(), Some(Stage::Established | Stage::ShutdownPending | Stage::ShutdownReceived)) {
             return;
         }
+        if let Some(peer) = self.phase.peer_mut() {
+            peer.inbound.release_spare();
+        }
         if self.is_path_lost {
             // It stands still until the path is found, which makes the heart beat at once.
             return;

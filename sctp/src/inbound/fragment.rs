@@ -1,7 +1,7 @@
 //! What DATA and I-DATA have in common, and runs of fragments of one message.
 
 use super::Violation;
-use super::reassembly::Complete;
+use super::buffers::Buffers;
 use crate::packet::{Data, DataFlags, IData};
 use crate::serial::Tsn;
 use bytes::Bytes;
@@ -9,28 +9,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// What a run of fragments of an incomplete message is charged beyond its bytes.
 pub(crate) const SEGMENT_OVERHEAD: usize = 256;
-
-/// How many bytes a message is expected to have at most.
-const MOST_EXPECTED: usize = 256 << 10;
-
-/// How many messages may be expected to have a size at a time: what is reserved for them is not charged.
-const EXPECTATIONS: usize = 4;
-
-/// How large the next message of many fragments may be: as large as the last one. Who sends large messages mostly sends
-/// more of that size, and room made at once spares the copies that growing would make.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Expected(usize);
-
-impl Expected {
-    pub(super) fn learn(&mut self, message: &Complete) {
-        self.0 = message.payload.len().min(MOST_EXPECTED);
-    }
-
-    /// What to reserve for the first fragment of a message while so many others are incomplete.
-    pub(super) const fn room(self, incomplete: usize) -> usize {
-        if incomplete < EXPECTATIONS { self.0 } else { 0 }
-    }
-}
 
 /// A message or a fragment of one, by whichever chunk it came.
 #[derive(Clone, Copy, Debug)]
@@ -94,11 +72,9 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// The first fragment of a message makes `room` for the others.
-    pub(super) fn new(place: u64, data: &Fragment<'_>, room: usize) -> Self {
-        let room = if data.flags.begin { room } else { 0 };
-        let mut bytes = Vec::with_capacity(room.max(data.payload.len()));
-        bytes.extend_from_slice(data.payload);
+    /// The first fragment of a message makes room for the others.
+    fn new(place: u64, data: &Fragment<'_>, buffers: &mut Buffers, incomplete: usize) -> Self {
+        let bytes = if data.flags.begin { buffers.begin(incomplete, data.payload) } else { data.payload.to_vec() };
         Self {
             next: place + 1,
             begin: data.flags.begin,
@@ -186,14 +162,16 @@ fn bytes(mut piece: Vec<u8>) -> Bytes {
 pub(super) type Segments = BTreeMap<u64, Segment>;
 
 /// Adds a fragment to the segment before it, or begins one, and closes the hole behind it. Returns the first place of
-/// the segment that it belongs to now, and by how many the segments have become more. `room` is made for a new message.
+/// the segment that it belongs to now, and by how many the segments have become more. A new message is put into one of
+/// the `buffers`, while so many others are `incomplete`.
 pub(super) fn add(
     segments: &mut Segments,
     place: u64,
     data: &Fragment<'_>,
-    room: usize,
+    buffers: &mut Buffers,
+    incomplete: usize,
 ) -> Result<(u64, isize), Violation> {
-    let (first, more) = extend_or_begin(segments, place, data, room)?;
+    let (first, more) = extend_or_begin(segments, place, data, buffers, incomplete)?;
     let joined = join_following(segments, first)?;
     Ok((first, isize::from(more) - isize::from(joined)))
 }
@@ -202,7 +180,8 @@ fn extend_or_begin(
     segments: &mut Segments,
     place: u64,
     data: &Fragment<'_>,
-    room: usize,
+    buffers: &mut Buffers,
+    incomplete: usize,
 ) -> Result<(u64, bool), Violation> {
     if let Some((first, before)) = segments.range_mut(..place).next_back()
         && before.next == place
@@ -217,7 +196,7 @@ fn extend_or_begin(
         before.append(data);
         return Ok((*first, false));
     }
-    segments.insert(place, Segment::new(place, data, room));
+    segments.insert(place, Segment::new(place, data, buffers, incomplete));
     Ok((place, true))
 }
 

@@ -2,7 +2,8 @@
 //! identifier, and its fragments by their own numbers (RFC 8260, section 2.2.3).
 
 use super::Violation;
-use super::fragment::{Expected, Fragment, SEGMENT_OVERHEAD, Segments, add};
+use super::buffers::Buffers;
+use super::fragment::{Fragment, SEGMENT_OVERHEAD, Segments, add};
 use super::reassembly::{Complete, Key, whole};
 use crate::serial::Mid;
 use bytes::Bytes;
@@ -48,13 +49,13 @@ type Place = (u16, bool, u64);
 pub(crate) struct Interleaved {
     partials: BTreeMap<Place, Partial>,
     charged: usize,
-    expected: Expected,
+    buffers: Buffers,
     max_message: usize,
 }
 
 impl Interleaved {
     pub(super) fn new(max_message: usize) -> Self {
-        Self { partials: BTreeMap::new(), charged: 0, expected: Expected::default(), max_message }
+        Self { partials: BTreeMap::new(), charged: 0, buffers: Buffers::default(), max_message }
     }
 
     pub(super) const fn charged(&self) -> usize {
@@ -75,11 +76,11 @@ impl Interleaved {
             };
         }
         let place = u64::from(data.fsn);
-        let room = self.expected.room(self.partials.len());
+        let incomplete = self.partials.len();
         let partial = self.partials.entry(key).or_default();
         partial.check(place, data)?;
         let before = partial.charge();
-        add(&mut partial.segments, place, data, room)?;
+        add(&mut partial.segments, place, data, &mut self.buffers, incomplete)?;
         partial.length += data.payload.len();
         if data.flags.end {
             partial.end = Some(place);
@@ -94,8 +95,12 @@ impl Interleaved {
         }
         let Some(mut partial) = self.remove(key) else { return Ok(None) };
         let complete = partial.segments.remove(&0).map(Complete::new);
-        complete.iter().for_each(|message| self.expected.learn(message));
+        complete.iter().for_each(|message| self.buffers.learn(&message.payload));
         Ok(complete)
+    }
+
+    pub(super) fn release_spare(&mut self) {
+        self.buffers.release();
     }
 
     fn remove(&mut self, key: Place) -> Option<Partial> {

@@ -1,5 +1,6 @@
 //! What is received: which TSNs have come, messages being put together, and messages waiting to be read.
 
+mod buffers;
 mod fragment;
 mod interleaved;
 mod parts;
@@ -115,6 +116,11 @@ impl Inbound {
 
     pub(crate) const fn count(&self, tsn: Tsn) -> u64 {
         self.tracker.count(tsn)
+    }
+
+    /// Gives back memory that is of use only while much arrives.
+    pub(crate) fn release_spare(&mut self) {
+        self.reassembly.release_spare();
     }
 
     pub(crate) fn has_gaps(&self) -> bool {

@@ -2,7 +2,8 @@
 //! numbers of their own (RFC 8260, section 2.2.3).
 
 use super::Violation;
-use super::fragment::{Expected, Fragment, SEGMENT_OVERHEAD, Segment, Segments, add};
+use super::buffers::Buffers;
+use super::fragment::{Fragment, SEGMENT_OVERHEAD, Segment, Segments, add};
 use super::interleaved::Interleaved;
 use crate::serial::Mid;
 use bytes::Bytes;
@@ -46,7 +47,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum Reassembly {
     /// DATA, keyed by the first TSN of each run of fragments.
-    Consecutive { segments: Segments, charged: usize, expected: Expected, max_message: usize },
+    Consecutive { segments: Segments, charged: usize, buffers: Buffers, max_message: usize },
     /// I-DATA.
     Interleaved(Interleaved),
 }
@@ -56,7 +57,7 @@ impl Reassembly {
         if interleaving {
             Self::Interleaved(Interleaved::new(max_message))
         } else {
-            Self::Consecutive { segments: Segments::new(), charged: 0, expected: Expected::default(), max_message }
+            Self::Consecutive { segments: Segments::new(), charged: 0, buffers: Buffers::default(), max_message }
         }
     }
 
@@ -70,17 +71,15 @@ impl Reassembly {
 
     /// Takes a chunk that has not been seen before. `number` is its message's, as a count.
     pub(crate) fn insert(&mut self, tsn: u64, number: u64, data: &Fragment<'_>) -> Result<Option<Complete>, Violation> {
-        let (segments, charged, expected, max_message) = match self {
+        let (segments, charged, buffers, max_message) = match self {
             Self::Interleaved(interleaved) => return interleaved.insert(number, data),
-            Self::Consecutive { segments, charged, expected, max_message } => {
-                (segments, charged, expected, *max_message)
-            }
+            Self::Consecutive { segments, charged, buffers, max_message } => (segments, charged, buffers, *max_message),
         };
         if data.flags.begin && data.flags.end {
             return Ok(Some(whole(data)));
         }
-        let room = expected.room(segments.len());
-        let (first, more) = add(segments, tsn, data, room)?;
+        let incomplete = segments.len();
+        let (first, more) = add(segments, tsn, data, buffers, incomplete)?;
         *charged += data.payload.len();
         *charged = charged.saturating_add_signed(more * SEGMENT_OVERHEAD.cast_signed());
         let Some(segment) = segments.get(&first) else { return Ok(None) };
@@ -93,8 +92,16 @@ impl Reassembly {
         let segment = segments.remove(&first);
         *charged -= segment.as_ref().map_or(0, |segment| segment.length + SEGMENT_OVERHEAD);
         let complete = segment.map(Complete::new);
-        complete.iter().for_each(|message| expected.learn(message));
+        complete.iter().for_each(|message| buffers.learn(&message.payload));
         Ok(complete)
+    }
+
+    /// Gives back the memory that waits for more messages.
+    pub(crate) fn release_spare(&mut self) {
+        match self {
+            Self::Consecutive { buffers, .. } => buffers.release(),
+            Self::Interleaved(interleaved) => interleaved.release_spare(),
+        }
     }
 
     /// With DATA, drops what began at or before `tsn`: its missing fragments will never come (RFC 3758, section 3.6).
