@@ -179,7 +179,7 @@ fn write(results: &Results, output: &std::path::Path) -> Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     let text = table::markdown(results);
-    std::fs::write(output.with_extension("json"), serde_json::to_string_pretty(results)?)?;
+    std::fs::write(output.with_extension("json"), serde_json::to_string(results)?)?;
     std::fs::write(output.with_extension("md"), &text)?;
     std::fs::write(output.with_extension("svg"), plot::svg(results))?;
     if output == std::path::Path::new(DEFAULT_OUTPUT) {
