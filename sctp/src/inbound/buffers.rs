@@ -13,6 +13,9 @@ const EXPECTATIONS: usize = 4;
 /// How much memory waits to be used again, in bytes.
 const MOST_SPARE: usize = 1 << 20;
 
+/// How many buffers do, each of which may be looked at for a new message.
+const MOST_SPARES: usize = 64;
+
 /// Shorter messages are not worth it.
 const LEAST_SPARE: usize = 4 << 10;
 
@@ -38,7 +41,7 @@ impl Buffers {
         }
         self.spare.push_back(message.clone());
         self.held += message.len();
-        while self.held > MOST_SPARE
+        while (self.held > MOST_SPARE || self.spare.len() > MOST_SPARES)
             && let Some(oldest) = self.spare.pop_front()
         {
             self.held -= oldest.len();
@@ -111,6 +114,9 @@ mod tests {
         assert_eq!(held, buffers.held);
         assert!(held <= MOST_SPARE, "{held}");
         drop(kept);
+        let small: Vec<Bytes> = (0..100).map(|_| message(&mut buffers, LEAST_SPARE).0).collect();
+        assert_eq!(buffers.spare.len(), MOST_SPARES);
+        drop(small);
         // Room that nobody asked for is not made.
         assert!(buffers.begin(EXPECTATIONS, &[0; 10]).capacity() < 100);
     }
