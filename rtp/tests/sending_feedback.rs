@@ -4,7 +4,7 @@ mod sending_common;
 
 use rtp::NtpTime;
 use rtp::rtcp::{ReportBlock, SenderInfo};
-use rtp::send::{Config, Event, OutgoingFrame, OutgoingPacket};
+use rtp::send::{Config, Event, Limit, OutgoingFrame, OutgoingPacket, SendError, Sender};
 use sending_common::*;
 use std::time::Duration;
 use visavis_rtp as rtp;
@@ -121,6 +121,72 @@ fn a_key_frame_answers_what_was_asked_before() {
     sender.send_packet(now + 150 * MS, key_frame()).unwrap();
     sender.poll(now + 300 * MS);
     assert_eq!(sender.poll_event(), None, "answered while it waited");
+}
+
+#[test]
+fn what_comes_before_a_key_frame_that_was_asked_for_makes_way() {
+    let (mut sender, now) = sender(video());
+    let frame = |sender: &mut Sender, tag: u64, is_key_frame: bool| {
+        for marker in [false, true] {
+            let packet = OutgoingPacket { is_key_frame, tag, ..packet(0, marker, 10, 0) };
+            sender.send_packet(now, packet).unwrap();
+        }
+    };
+    let tags = |packets: &[Packet]| packets.iter().map(|packet| packet.tag).collect::<Vec<_>>();
+    frame(&mut sender, 0, true);
+    let lost = drain(&mut sender, now)[0].header.sequence;
+    frame(&mut sender, 1, false);
+    frame(&mut sender, 2, true);
+    assert_eq!(tags(&drain(&mut sender, now)), [1, 1, 2, 2], "nobody asked for it");
+
+    frame(&mut sender, 3, false);
+    frame(&mut sender, 4, false);
+    let before = poll(&mut sender, now).unwrap();
+    sender.handle_nack(now, [lost]);
+    let later = now + Duration::from_secs(1);
+    sender.handle_key_frame_request(later, None);
+    assert_eq!(sender.poll_event(), Some(Event::KeyFrameRequested));
+    frame(&mut sender, 5, true);
+    frame(&mut sender, 6, false);
+    let after = drain(&mut sender, later);
+    assert_eq!(tags(&after), [3, 5, 5, 6, 6], "a frame that has begun is finished");
+    let numbers = after.iter().map(Packet::sequence).collect::<Vec<_>>();
+    assert_eq!(numbers, (1..=5).map(|step| before.sequence().wrapping_add(step)).collect::<Vec<_>>());
+    assert_eq!(sender.stats().dropped, 2);
+    // What is asked for now was asked for before the key frame came.
+    sender.handle_nack(later, [lost]);
+    assert_eq!((drain(&mut sender, later), sender.stats().unknown_nacks), (Vec::new(), 1));
+}
+
+#[test]
+fn a_key_frame_that_was_asked_for_finds_room_in_a_full_queue() {
+    let (mut sender, now) = sender(Config { queue_frames: 2, ..video() });
+    let frame = |is_key_frame| OutgoingPacket { is_key_frame, ..packet(0, true, 10, 0) };
+    sender.send_packet(now, frame(false)).unwrap();
+    sender.send_packet(now, frame(false)).unwrap();
+    assert_eq!(sender.send_packet(now, frame(true)), Err(SendError::QueueFull(Limit::Frames)));
+    sender.handle_key_frame_request(now, None);
+    assert_eq!(sender.poll_event(), Some(Event::KeyFrameRequested));
+    sender.send_packet(now, frame(true)).unwrap();
+    assert_eq!(drain(&mut sender, now).len(), 1);
+}
+
+#[test]
+fn a_key_frame_that_is_on_its_way_is_not_asked_for() {
+    let (mut sender, now) = sender(video());
+    sender.set_rtt(80 * MS);
+    let key_frame = OutgoingPacket { is_key_frame: true, ..packet(0, true, 10, 0) };
+    sender.send_packet(now, key_frame).unwrap();
+    let mut is_told = |at: u32| {
+        sender.handle_key_frame_request(now + at * MS, None);
+        if at == 300 {
+            poll(&mut sender, now + at * MS);
+        }
+        sender.poll_event().is_some()
+    };
+    assert!(!is_told(300), "it waits");
+    assert!(!is_told(379), "the receiver cannot have it yet");
+    assert!(is_told(380), "it was lost");
 }
 
 #[test]

@@ -144,13 +144,8 @@ impl RateControl {
             self.rate = self.config.clamp(self.rate.scaled(0.5));
             return;
         };
-        let mut rate = acknowledged.scaled(BETA);
-        if rate > self.rate
-            && let Some(capacity) = self.capacity
-        {
-            rate = Bitrate::from_bits_per_second(capacity.estimate * 1000.0 * BETA);
-        }
-        self.rate = self.config.clamp(rate.min(self.rate));
+        // Where the rate is lower than that already, the queue is on its way out.
+        self.rate = self.config.clamp(acknowledged.scaled(BETA).min(self.rate));
         let sample = acknowledged.bits() / 1000.0;
         match &mut self.capacity {
             // What is far below is another path than before.
@@ -234,6 +229,17 @@ mod tests {
         // Near the capacity it grows by about a packet in a response time.
         run(&mut control, 500, 2, Bitrate::kilobits(700));
         assert!(control.rate() < Bitrate::kilobits(680), "{}", control.rate());
+    }
+
+    #[test]
+    fn a_rate_that_is_low_enough_is_not_lowered_for_what_was_seen_long_ago() {
+        let mut control = RateControl::new(Config { initial: Bitrate::kilobits(400), ..Config::default() });
+        control.update(after(0), Usage::Over, Some(Bitrate::kilobits(240)));
+        run(&mut control, 500, 1, Bitrate::kilobits(240));
+        let rate = control.rate();
+        assert!(rate > Bitrate::kilobits(210) && rate < Bitrate::kilobits(250), "{rate}");
+        control.update(after(2000), Usage::Over, Some(Bitrate::kilobits(300)));
+        assert_eq!(control.rate(), rate);
     }
 
     #[test]

@@ -23,12 +23,17 @@ impl Sender {
             return Err(SendError::NoFormat);
         }
         // Before work and memory go into it; what the payload format adds is looked at below.
-        self.check_room(1, frame.data.len(), 1)?;
+        if !frame.is_key_frame || frame.data.len() > self.config.queue_bytes {
+            self.check_room(1, frame.data.len(), 1)?;
+        }
         let packetizer = self.packetizer.as_mut().ok_or(SendError::NoFormat)?;
         self.payloads.clear();
         packetizer.packetize(frame.data, self.config.payload_limit(), &mut self.payloads)?;
         let size = self.payloads.iter().map(<[u8]>::len).sum();
         let count = self.payloads.len();
+        if frame.is_key_frame {
+            self.make_way();
+        }
         self.check_room(count, size, 1)?;
         self.queue_payloads(now, frame, count, size);
         if frame.data.len() > USUAL_FRAME {
@@ -38,6 +43,16 @@ impl Sender {
             self.requests.answer();
         }
         Ok(())
+    }
+
+    /// The receiver decodes nothing that comes before a key frame that it asked for: what of that waits to be sent, or
+    /// to be sent again, would only hold the key frame up.
+    fn make_way(&mut self) {
+        if self.requests.is_open() && self.config.media == Media::Video {
+            self.stats.dropped += self.queue.drop_frames(self.is_amid_frame) as u64;
+            self.history.clear();
+            self.repeated = None;
+        }
     }
 
     fn queue_payloads(&mut self, now: Instant, frame: &OutgoingFrame<'_>, count: usize, size: usize) {
@@ -80,6 +95,9 @@ impl Sender {
         }
         let marker = packet.header.marker;
         let ends_frame = self.config.media == Media::Audio || marker;
+        if packet.is_key_frame {
+            self.make_way();
+        }
         self.check_room(1, length, usize::from(ends_frame))?;
         let (number, timestamp) = match self.config.numbering {
             Numbering::Continuous => (None, packet.header.timestamp.wrapping_add(self.timestamp_offset)),

@@ -61,15 +61,21 @@ impl Sender {
     /// Takes a picture loss indication (RFC 4585, section 6.3.1), or a full intra request with its number (RFC 5104,
     /// section 4.3.1). The application hears of it as [`Event::KeyFrameRequested`](super::Event::KeyFrameRequested):
     /// once for what comes within [`Config::key_frame_interval`](super::Config::key_frame_interval), and not if it gives
-    /// a key frame before.
+    /// a key frame before, or one is on its way that the receiver cannot have seen yet.
     pub fn handle_key_frame_request(&mut self, now: Instant, fir_sequence: Option<u8>) {
         match fir_sequence {
             Some(_) => self.stats.fir_count += 1,
             None => self.stats.pli_count += 1,
         }
-        if self.stats.active {
+        if self.stats.active && !self.is_key_frame_underway(now) {
             self.requests.request(now, self.config.key_frame_interval, fir_sequence);
         }
+    }
+
+    /// Whether a key frame waits to be sent, or what was sent of it last cannot have been missed yet.
+    fn is_key_frame_underway(&self, now: Instant) -> bool {
+        let is_new = |sent: Instant| now.saturating_duration_since(sent) < self.rtt;
+        self.queue.has_key_frame() || self.key_frame_sent.is_some_and(is_new)
     }
 
     /// The time that [`poll_timeout`](Self::poll_timeout) told has come: a request that came too soon after another is

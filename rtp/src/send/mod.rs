@@ -105,8 +105,11 @@ pub struct Sender {
     octets: u32,
     rtt: Duration,
     requests: KeyFrameRequests,
-    /// Whether the frame that is being sent is a key frame.
+    /// Whether the frame that is being sent is a key frame, and whether more of it is to come.
     is_key_frame: bool,
+    is_amid_frame: bool,
+    /// When the last of a key frame was sent.
+    key_frame_sent: Option<Instant>,
     stats: Stats,
     remote: RemoteStats,
 }
@@ -149,6 +152,8 @@ impl Sender {
             rtt: INITIAL_RTT,
             requests: KeyFrameRequests::default(),
             is_key_frame: false,
+            is_amid_frame: false,
+            key_frame_sent: None,
             stats: Stats { active: true, ..Stats::default() },
             remote: RemoteStats::default(),
             config,
@@ -182,7 +187,8 @@ impl Sender {
             self.history.clear();
             self.padding_left = 0;
             self.repeated = None;
-            self.is_key_frame = false;
+            (self.is_key_frame, self.is_amid_frame) = (false, false);
+            self.key_frame_sent = None;
             self.requests.answer();
         }
     }

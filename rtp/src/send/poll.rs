@@ -105,7 +105,7 @@ impl Sender {
         self.count_delay(now, packet.since);
         self.count(now, header.timestamp, packet.payload.len(), 0);
         self.count_for_reports(packet.payload.len());
-        self.count_frame(&packet);
+        self.count_frame(now, &packet);
         let sent = Sent {
             number,
             header,
@@ -224,8 +224,12 @@ impl Sender {
         self.octets = self.octets.wrapping_add(payload as u32);
     }
 
-    fn count_frame(&mut self, packet: &Waiting) {
+    fn count_frame(&mut self, now: Instant, packet: &Waiting) {
         self.is_key_frame |= packet.is_key_frame;
+        self.is_amid_frame = !packet.ends_frame;
+        if self.is_key_frame {
+            self.key_frame_sent = Some(now);
+        }
         if packet.ends_frame {
             self.stats.frames_sent += 1;
             self.stats.key_frames_sent += u64::from(self.is_key_frame);

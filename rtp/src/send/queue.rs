@@ -57,6 +57,28 @@ impl Queue {
         Some(packet)
     }
 
+    /// Drops all frames, but the rest of the first one if that `has_begun` to be sent, and packets that brought their
+    /// numbers, of which none may be missing. Returns how many packets are gone.
+    pub(crate) fn drop_frames(&mut self, has_begun: bool) -> usize {
+        let before = self.packets.len();
+        let mut is_rest = has_begun;
+        let (bytes, frames) = (&mut self.bytes, &mut self.frames);
+        self.packets.retain(|packet| {
+            let stays = is_rest || packet.number.is_some();
+            is_rest &= !packet.ends_frame;
+            if !stays {
+                *bytes -= packet.payload.len();
+                *frames -= usize::from(packet.ends_frame);
+            }
+            stays
+        });
+        before - self.packets.len()
+    }
+
+    pub(crate) fn has_key_frame(&self) -> bool {
+        self.packets.iter().any(|packet| packet.is_key_frame)
+    }
+
     pub(crate) fn front(&self) -> Option<&Waiting> {
         self.packets.front()
     }

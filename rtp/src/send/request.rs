@@ -11,6 +11,8 @@ pub(crate) struct KeyFrameRequests {
     is_due: bool,
     /// The event waits to be polled.
     is_ready: bool,
+    /// See [`is_open`](Self::is_open).
+    is_open: bool,
     /// The number of the last FIR.
     fir: Option<u8>,
 }
@@ -32,6 +34,7 @@ impl KeyFrameRequests {
         if self.is_due && self.told.is_none_or(|told| now.saturating_duration_since(told) >= interval) {
             self.is_due = false;
             self.is_ready = true;
+            self.is_open = true;
             self.told = Some(now);
         }
     }
@@ -50,6 +53,12 @@ impl KeyFrameRequests {
     pub(crate) const fn answer(&mut self) {
         self.is_due = false;
         self.is_ready = false;
+        self.is_open = false;
+    }
+
+    /// Whether the application was told, and has given no key frame since.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.is_open
     }
 
     pub(crate) const fn poll(&mut self) -> bool {

@@ -40,7 +40,7 @@ pub struct Stats {
     pub refused_nacks: u64,
     /// Frames and packets that found the queue full.
     pub refused: u64,
-    /// Packets dropped from the queue by a pause.
+    /// Packets dropped from the queue by a pause, or because a key frame that was asked for makes them useless.
     pub dropped: u64,
     /// Packets that wait to be sent for the first time.
     pub queued_packets: usize,

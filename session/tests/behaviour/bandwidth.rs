@@ -159,14 +159,14 @@ const TURNS: [(u64, u64); 4] = [(1_000, 1_000), (300, 300), (FREE, MOST), (1_000
 const TURN: usize = 20;
 
 /// Lets the path carry what each turn says, and asserts that in less than 10 s the estimate is within 20 % of that, in the
-/// mean of so many seconds. Returns all seconds from the very first on.
+/// mean of two seconds. Returns all seconds from the very first on.
 #[track_caller]
-fn run_turns(seed: u64, shared: &mut Shared, length: usize) -> Vec<Second> {
+fn run_turns(seed: u64, shared: &mut Shared) -> Vec<Second> {
     let mut all = Vec::new();
     for (kilobits, usable) in TURNS {
         shared.set_path(link(kilobits));
         let turn = shared.run(TURN);
-        let (least, most) = over(&turn[9..], length, |one| one.estimate);
+        let (least, most) = over(&turn[9..], 2, |one| one.estimate);
         assert!(
             least >= usable * 8 / 10 && most <= usable * 12 / 10,
             "seed {seed}: {least} to {most} of {usable} kbit/s: {turn:?}"
@@ -195,13 +195,13 @@ fn expect_part(seed: u64, all: &[Second], length: usize, percent: u64, f: impl F
 fn the_estimate_follows_the_path_down_and_up_and_on() {
     for seed in sim::seeds(20) {
         let mut shared = Shared::up_to_most(seed, link(TURNS[0].0));
-        let all = run_turns(seed, &mut shared, 2);
+        let all = run_turns(seed, &mut shared);
         // From the first second on there is a picture, and never none again.
         expect_part(seed, &all, 5, 40, |one| one.video);
         for (turn, (_, usable)) in all.chunks(TURN).zip(TURNS) {
             let (least, most) = over(&turn[9..], 5, |one| one.target);
             assert!(least >= usable * 8 / 10 && most <= usable * 12 / 10, "seed {seed}: {turn:?}");
-            assert!(over(&turn[9..], 5, |one| one.video).0 >= usable * 75 / 100, "seed {seed}: {turn:?}");
+            assert!(over(&turn[9..], 5, |one| one.video).0 >= usable * 70 / 100, "seed {seed}: {turn:?}");
         }
     }
 }
@@ -212,11 +212,11 @@ fn video_and_bulk_data_each_get_their_part_of_the_path() {
         let mut shared = Shared::up_to_most(seed, link(TURNS[0].0));
         shared.is_bulk = true;
         // Bulk data fills the queue again and again, and the estimate swings with it.
-        let all = run_turns(seed, &mut shared, 5);
+        let all = run_turns(seed, &mut shared);
         // Neither starves, from the first second on, not even while the path changes. A steep fall fills the queue, and what
         // is in it has to leave first.
         expect_part(seed, &all, 5, 20, |one| one.video);
-        expect_part(seed, &all, 5, 7, |one| one.data);
+        expect_part(seed, &all, 5, 14, |one| one.data);
         for (turn, (kilobits, usable)) in all.chunks(TURN).zip(TURNS) {
             let settled = &turn[9..];
             // What data takes comes in order, and so in bursts.
