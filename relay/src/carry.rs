@@ -32,12 +32,13 @@ pub(crate) async fn run(
             result = inner.readable() => result?,
             () = until(next), if next.is_some() => {}
         }
-        let (now, path) = (Instant::now(), lock(&shared).path);
-        outer.receive(|from, datagram| {
+        let path = lock(&shared).path;
+        outer.receive(|from, at, datagram| {
             caller = Some(from);
-            inward.send(now, &path, datagram);
+            inward.send(at, &path, datagram);
         });
-        inner.receive(|_, datagram| outward.send(now, &path, datagram));
+        inner.receive(|_, at, datagram| outward.send(at, &path, datagram));
+        let now = Instant::now();
         // Whoever receives a datagram finds it counted.
         publish(&shared, &inward, &outward);
         deliver(&mut inward, now, &inner, called, &mut batch);

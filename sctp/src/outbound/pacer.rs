@@ -8,8 +8,12 @@ const BURST_PACKETS: usize = 2;
 /// What leaves at once after a pause: an initial window, so that a short message does not wait.
 const IDLE_PACKETS: usize = 10;
 
-/// How late a wake-up may be for which nothing is lost.
-const LATENESS: Duration = Duration::from_millis(8);
+/// How late a wake-up may be for which nothing is lost: so long at least, as timers are no better, and at most, and a
+/// part of the window in between. What leaves at once after a late one may have to fit a queue that is much shorter than
+/// the window.
+const LEAST_LATENESS: Duration = Duration::from_millis(2);
+const MOST_LATENESS: Duration = Duration::from_millis(8);
+const LATE_PART: usize = 32;
 
 /// Whether a packet may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,9 @@ impl Pacer {
             self.release = None;
             return Allowed::Unpaced;
         }
-        self.refill(now, rate, burst, IDLE_PACKETS * packet);
+        let late = (window / LATE_PART) as f64;
+        let late = late.clamp(LEAST_LATENESS.as_secs_f64() * rate, MOST_LATENESS.as_secs_f64() * rate);
+        self.refill(now, rate, burst, late, (IDLE_PACKETS * packet) as f64);
         match self.release {
             Some(release) if now < release => return Allowed::No,
             Some(_) => self.release = None,
@@ -61,15 +67,15 @@ impl Pacer {
         self.credit > 0.0 && self.release.is_none() && self.refilled == Some(now)
     }
 
-    fn refill(&mut self, now: Instant, rate: f64, burst: f64, idle: usize) {
-        let idle = burst.max(idle as f64);
+    fn refill(&mut self, now: Instant, rate: f64, burst: f64, late: f64, idle: f64) {
+        let idle = burst.max(idle);
         let Some(before) = self.refilled.replace(now) else {
             self.credit = idle;
             return;
         };
         let elapsed = now.saturating_duration_since(before);
         // Whoever was held up is given the time that the wake-up came late; whoever had nothing to send is not.
-        let most = if self.release.is_some() { LATENESS.as_secs_f64().mul_add(rate, burst) } else { idle };
+        let most = if self.release.is_some() { burst + late } else { idle };
         if self.credit < most {
             self.credit = elapsed.as_secs_f64().mul_add(rate, self.credit).min(most);
         }
@@ -110,7 +116,7 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
     fn sends_at_the_rate_in_bursts_of_a_millisecond_however_late_it_is_woken() {
-        for late in [0, 300, 4000] {
+        for late in [0, 300, 2000] {
             let start = Instant::now();
             let (mut pacer, mut now, mut sent) = (Pacer::default(), start, 0);
             while now < start + Duration::from_secs(1) {
@@ -120,6 +126,27 @@ mod tests {
                 now = pacer.release().expect("more is to be sent") + Duration::from_micros(late as u64);
             }
             assert!((9_900_000..10_100_000).contains(&sent), "late by {late}: {sent}");
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
+    fn a_very_late_wake_up_earns_a_small_part_of_the_window() {
+        // A window, what it lets through in milliseconds besides a burst of one, and how late the wake-up is.
+        for (window, most, late) in [(WINDOW, 4, 50), (100_000, 3, 50), (10 * WINDOW, 9, 50), (10 * WINDOW, 6, 5)] {
+            let (start, mut pacer) = (Instant::now(), Pacer::default());
+            let sent = |pacer: &mut Pacer, now: Instant| {
+                let mut sent = 0;
+                while pacer.allows(now, Some(10e6), window, PACKET) == Allowed::Yes {
+                    pacer.on_send(PACKET);
+                    sent += PACKET;
+                }
+                sent
+            };
+            sent(&mut pacer, start);
+            let release = pacer.release().expect("more is to be sent");
+            let burst = sent(&mut pacer, release + Duration::from_millis(late));
+            assert!((most * 10_000..most * 10_000 + 3000).contains(&burst), "{burst} of {window}, {late} ms late");
         }
     }
 

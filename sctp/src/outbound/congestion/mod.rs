@@ -91,11 +91,12 @@ pub(crate) fn controller(kind: Congestion, packet: usize, seed: u32) -> Box<dyn 
     }
 }
 
-/// The pace of a controller that has only a window: so fast that the window is used up before a round trip is over, and
-/// twice as fast where the window doubles in that time.
+/// The pace of a controller that has only a window: a little faster than uses it up in a round trip, and twice as fast
+/// where the window doubles in that time. Were it much faster, the hole that a late wake-up leaves in the path would be
+/// filled up so quickly that a short queue overflows.
 fn window_rate(window: usize, doubles: bool, smoothed: Option<Duration>) -> Option<f64> {
     let rtt = smoothed.filter(|rtt| !rtt.is_zero())?.as_secs_f64();
-    let gain = if doubles { 2.0 } else { 1.25 };
+    let gain = if doubles { 2.0 } else { 1.1 };
     Some(gain * window as f64 / rtt)
 }
 
