@@ -21,7 +21,7 @@ const BATCH: usize = 4;
 const BUFFER: usize = 1 << 16;
 
 /// How many system calls drain one socket before others have their turn.
-const BURST: usize = 4;
+const BURST: usize = 2;
 
 /// A joined send must fit one IP packet, headers included.
 const MAX_SEND: usize = 65_000;

@@ -5,7 +5,7 @@ use super::data::Arrival;
 use super::phase::{Phase, Stage};
 use crate::event::Closed;
 use crate::inbound::Fragment;
-use crate::packet::{Cause, Causes, Chunk, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum, kind};
+use crate::packet::{Cause, Causes, Chunk, Chunks, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum, kind};
 use std::time::Instant;
 
 /// Whether to go on with the next chunk of the packet.
@@ -48,6 +48,12 @@ impl Association {
     fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>) {
         let tag = packet.header.verification_tag;
         let mut chunks = packet.chunks();
+        if let Phase::CookieEchoed(..) | Phase::Open(..) = self.phase
+            && chunks.begins_with_data()
+        {
+            self.handle_chunks(now, tag, chunks);
+            return;
+        }
         match chunks.next() {
             // INIT comes alone and with tag 0 (section 8.5.1, A).
             Some(Ok(Chunk::Init(init))) => {
@@ -72,14 +78,18 @@ impl Association {
         }
     }
 
-    fn handle_chunks<'a>(
+    fn handle_chunks(
         &mut self,
         now: Instant,
         tag: u32,
-        chunks: impl Iterator<Item = Result<Chunk<'a>, wire::Malformed>>,
+        mut chunks: Chunks<'_>,
     ) {
         let mut arrival = Arrival::default();
-        for chunk in chunks {
+        loop {
+            if tag == self.local_tag {
+                self.take_data(now, &mut chunks, &mut arrival);
+            }
+            let Some(chunk) = chunks.next().filter(|_| !self.is_closed()) else { break };
             let Ok(chunk) = chunk else {
                 self.stats.malformed += 1;
                 break;
@@ -94,6 +104,19 @@ impl Association {
         }
         if !self.is_closed() {
             self.schedule_sack(now, arrival);
+        }
+    }
+
+    /// Handles all data up to the next chunk of another kind, or one that is malformed.
+    fn take_data(&mut self, now: Instant, chunks: &mut Chunks<'_>, arrival: &mut Arrival) {
+        while !self.is_closed() {
+            if let Some(data) = chunks.next_idata() {
+                self.on_data(now, &Fragment::from(&data), true, arrival);
+            } else if let Some(data) = chunks.next_data() {
+                self.on_data(now, &Fragment::from(&data), false, arrival);
+            } else {
+                return;
+            }
         }
     }
 
@@ -132,8 +155,8 @@ impl Association {
 
     fn handle_chunk(&mut self, now: Instant, tag: u32, chunk: Chunk<'_>, arrival: &mut Arrival) -> Flow {
         match chunk {
-            Chunk::Data(data) => self.on_data(now, &Fragment::from(&data), false, arrival),
-            Chunk::IData(data) => self.on_data(now, &Fragment::from(&data), true, arrival),
+            // All that had the right tag has been taken.
+            Chunk::Data(_) | Chunk::IData(_) => {}
             Chunk::Sack(sack) => self.on_sack(now, &sack),
             Chunk::ForwardTsn(forward) => self.on_forward_tsn(now, &forward, arrival),
             Chunk::IForwardTsn(forward) => self.on_i_forward_tsn(now, &forward, arrival),

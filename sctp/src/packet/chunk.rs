@@ -69,7 +69,17 @@ pub struct Unrecognized {
     pub report: bool,
 }
 
-impl RawChunk<'_> {
+impl<'a> RawChunk<'a> {
+    #[inline]
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let kind = reader.u8("chunk type")?;
+        let flags = reader.u8("chunk flags")?;
+        let length = usize::from(reader.u16("chunk length")?);
+        let value = reader.bytes(length.checked_sub(4).ok_or(Malformed::new("chunk length"))?, "chunk")?;
+        skip_padding(reader, length);
+        Ok(Self { kind, flags, value })
+    }
+
     /// The action that the type asks of those who do not know it (RFC 9260, section 3.2).
     pub const fn unrecognized(&self) -> Unrecognized {
         Unrecognized { skip: self.kind & 0x80 != 0, report: self.kind & 0x40 != 0 }
@@ -138,12 +148,7 @@ impl<'a> Chunk<'a> {
     /// Reads one chunk and its padding.
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let mut ahead = reader.clone();
-        let kind = ahead.u8("chunk type")?;
-        let flags = ahead.u8("chunk flags")?;
-        let length = usize::from(ahead.u16("chunk length")?);
-        let value = ahead.bytes(length.checked_sub(4).ok_or(Malformed::new("chunk length"))?, "chunk")?;
-        skip_padding(&mut ahead, length);
-        let chunk = Self::decode_value(RawChunk { kind, flags, value })?;
+        let chunk = Self::decode_value(RawChunk::decode(&mut ahead)?)?;
         *reader = ahead;
         Ok(chunk)
     }
@@ -236,6 +241,36 @@ pub struct Chunks<'a> {
 impl<'a> Chunks<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self { reader: Reader::new(bytes) }
+    }
+
+    /// Whether the next chunk says that it is data.
+    pub(crate) fn begins_with_data(&self) -> bool {
+        self.reader.peek().first().is_some_and(|first| [kind::DATA, kind::I_DATA].contains(first))
+    }
+
+    /// The next chunk if it is DATA. A [`Chunk`] is moved from place to place, for which processors wait until what was
+    /// written before is out of their way, as payloads are; most chunks are data.
+    #[inline]
+    pub(crate) fn next_data(&mut self) -> Option<Data<'a>> {
+        self.next_of(kind::DATA, Data::decode)
+    }
+
+    /// The same for I-DATA.
+    #[inline]
+    pub(crate) fn next_idata(&mut self) -> Option<IData<'a>> {
+        self.next_of(kind::I_DATA, IData::decode)
+    }
+
+    #[inline]
+    fn next_of<T>(&mut self, kind: u8, decode: impl FnOnce(u8, Reader<'a>) -> Result<T, Malformed>) -> Option<T> {
+        if self.reader.peek().first() != Some(&kind) {
+            return None;
+        }
+        let mut ahead = self.reader.clone();
+        let raw = RawChunk::decode(&mut ahead).ok()?;
+        let chunk = decode(raw.flags, Reader::new(raw.value)).ok()?;
+        self.reader = ahead;
+        Some(chunk)
     }
 }
 

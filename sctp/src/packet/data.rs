@@ -60,6 +60,7 @@ impl<'a> Data<'a> {
     /// Bytes in front of the payload, the chunk header included.
     pub const OVERHEAD: usize = 16;
 
+    #[inline]
     pub(super) fn decode(flags: u8, mut value: Reader<'a>) -> Result<Self, Malformed> {
         Ok(Self {
             flags: DataFlags::from_bits(flags),

@@ -41,6 +41,7 @@ impl<'a> IData<'a> {
     /// Bytes in front of the payload, the chunk header included.
     pub const OVERHEAD: usize = 20;
 
+    #[inline]
     pub(super) fn decode(flags: u8, mut value: Reader<'a>) -> Result<Self, Malformed> {
         let flags = DataFlags::from_bits(flags);
         let tsn = Tsn(value.u32("TSN")?);
