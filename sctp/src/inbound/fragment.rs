@@ -98,6 +98,22 @@ impl Segment {
         self.stream == stream && self.unordered == unordered && (self.unordered || self.number == number)
     }
 
+    /// Whether the fragment of this place is the next one.
+    const fn continues_at(&self, place: u64) -> bool {
+        self.next == place && !self.end
+    }
+
+    /// Refuses a fragment that is the next one but belongs to another message.
+    fn expect_next(&self, data: &Fragment<'_>) -> Result<(), Violation> {
+        if data.flags.begin {
+            return Err(Violation("a message begins inside another"));
+        }
+        if !self.agrees_with(data.stream, data.flags.unordered, data.number) {
+            return Err(Violation("fragments of different messages in a row"));
+        }
+        Ok(())
+    }
+
     fn append(&mut self, data: &Fragment<'_>) {
         match self.pieces.back_mut() {
             Some(piece) => piece.extend_from_slice(data.payload),
@@ -171,6 +187,14 @@ pub(super) fn add(
     buffers: &mut Buffers,
     incomplete: usize,
 ) -> Result<(u64, isize), Violation> {
+    // In order, nothing is behind it.
+    if let Some(mut last) = segments.last_entry()
+        && last.get().continues_at(place)
+    {
+        last.get().expect_next(data)?;
+        last.get_mut().append(data);
+        return Ok((*last.key(), 0));
+    }
     let (first, more) = extend_or_begin(segments, place, data, buffers, incomplete)?;
     let joined = join_following(segments, first)?;
     Ok((first, isize::from(more) - isize::from(joined)))
@@ -184,15 +208,9 @@ fn extend_or_begin(
     incomplete: usize,
 ) -> Result<(u64, bool), Violation> {
     if let Some((first, before)) = segments.range_mut(..place).next_back()
-        && before.next == place
-        && !before.end
+        && before.continues_at(place)
     {
-        if data.flags.begin {
-            return Err(Violation("a message begins inside another"));
-        }
-        if !before.agrees_with(data.stream, data.flags.unordered, data.number) {
-            return Err(Violation("fragments of different messages in a row"));
-        }
+        before.expect_next(data)?;
         before.append(data);
         return Ok((*first, false));
     }

@@ -28,6 +28,10 @@ impl Partial {
 
     /// Refuses a fragment that cannot belong to the message besides those that have come.
     fn check(&self, place: u64, data: &Fragment<'_>) -> Result<(), Violation> {
+        // In order, nothing can be wrong.
+        if self.end.is_none() && self.segments.last_key_value().is_some_and(|(_, last)| last.next == place) {
+            return Ok(());
+        }
         if self.segments.range(..=place).next_back().is_some_and(|(_, before)| before.next > place) {
             return Err(Violation("a fragment number used twice"));
         }
