@@ -275,6 +275,11 @@ const peer = {
     for (const one of peer.connection.getTransceivers().filter(isOfKind)) one.setCodecPreferences(chosen);
     return chosen.length;
   },
+  // Asks for a track of one kind, in these codecs.
+  wants(kind, names) {
+    peer.connection.addTransceiver(kind, { direction: "recvonly" });
+    return peer.preferCodecs(kind, names);
+  },
   // The names of the codecs that the browser says it can send, or receive.
   capable(direction, kind) {
     const side = direction === "send" ? RTCRtpSender : RTCRtpReceiver;

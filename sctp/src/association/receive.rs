@@ -5,7 +5,9 @@ use super::data::Arrival;
 use super::phase::{Phase, Stage};
 use crate::event::Closed;
 use crate::inbound::Fragment;
-use crate::packet::{Cause, Causes, Chunk, Chunks, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum, kind};
+use crate::packet::{
+    Cause, Causes, Chunk, Chunks, Packet, RawChunk, code, has_valid_checksum, has_zero_checksum, kind,
+};
 use std::time::Instant;
 
 /// Whether to go on with the next chunk of the packet.
@@ -78,12 +80,7 @@ impl Association {
         }
     }
 
-    fn handle_chunks(
-        &mut self,
-        now: Instant,
-        tag: u32,
-        mut chunks: Chunks<'_>,
-    ) {
+    fn handle_chunks(&mut self, now: Instant, tag: u32, mut chunks: Chunks<'_>) {
         let mut arrival = Arrival::default();
         loop {
             if tag == self.local_tag {

@@ -6,6 +6,10 @@ use datachannel::{ChannelId, Channels, Message};
 
 use super::Session;
 
+/// Four of these leave in one system call, where segmentation offload takes no more than an IP packet holds; of
+/// datagrams that fill a record of DTLS, only three would.
+const LARGEST_DATAGRAM: usize = 65_000 / 4;
+
 impl Session {
     /// Makes a data channel. It opens when the connection does; the first one asks for negotiation.
     pub fn open_channel(
@@ -42,7 +46,7 @@ impl Session {
         }
         // Who does not say it may not read what DTLS has room for: the transport of Chromium ends at a large datagram.
         if let Some(limit) = limit.filter(|_| self.path_mtu_discovery) {
-            self.channels.set_max_probed_packet(limit);
+            self.channels.set_max_probed_packet(limit.min(LARGEST_DATAGRAM - dtls::MAX_OVERHEAD));
         }
     }
 

@@ -6,7 +6,7 @@ use sim::{Link, NodeId};
 use visavis_session::datachannel::{ChannelId, Message, Priority};
 use visavis_session::{Codec, Config, Encoding, Event, Frame, MediaKind, TransceiverId, TransceiverOptions};
 
-use crate::common::{A, B, PATIENCE, World, address, config};
+use crate::common::{A, B, World, address, config};
 
 const FRAME: Duration = Duration::from_millis(33);
 /// What the channel keeps waiting while it sends all the time, in bytes, and the size of its messages.
@@ -78,9 +78,7 @@ impl Shared {
         let channel = world.open(a, "bulk");
         world.negotiate(a, b);
         world.await_open(1);
-        world
-            .network
-            .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+        world.await_connected();
         let mut shared = Self { world, a, b, video, channel, frames: 0, encoder: None, is_bulk: false };
         shared.set_path(link);
         shared

@@ -9,8 +9,8 @@ use sim::{Link, Network, Node, NodeId};
 use visavis_session::datachannel::{self, ChannelId, Message};
 use visavis_session::dtls::Identity;
 use visavis_session::{
-    Config, ConnectionState, Event, OfferOptions, ReceivedFrame, ReceivedPacket, Session, SessionDescription,
-    TransceiverId,
+    Codec, Config, ConnectionState, Event, MediaKind, OfferOptions, ReceivedFrame, ReceivedPacket, Session,
+    SessionDescription, TransceiverId, TransceiverOptions,
 };
 
 /// Long enough for any handshake that can succeed at all.
@@ -215,6 +215,24 @@ impl World {
         let offer = self.offer(from);
         let answer = self.answer(to, offer);
         self.accept(from, answer);
+    }
+
+    /// Waits until both sides are connected.
+    pub(crate) fn await_connected(&mut self) {
+        let (a, b) = (self.a, self.b);
+        let both = |network: &mut Network<Host>| network.get(a).is_connected() && network.get(b).is_connected();
+        self.network.expect("a connection", PATIENCE, both);
+    }
+
+    /// Connects for one track from A to B, in these codecs by preference: what A sends it with, and what B receives it
+    /// with.
+    pub(crate) fn one_way(&mut self, kind: MediaKind, codecs: Vec<Codec>) -> (TransceiverId, TransceiverId) {
+        let (a, b) = (self.a, self.b);
+        let options = TransceiverOptions { codecs, ..TransceiverOptions::default() };
+        let sent = self.on(a, |now, host| host.session.add_transceiver(now, kind, options).unwrap());
+        self.negotiate(a, b);
+        self.await_connected();
+        (sent, self.host(b).session.transceivers().next().unwrap().id)
     }
 
     /// Negotiates a channel and waits until both sides have it open.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sim::{Link, NodeId};
-use visavis_session::{Codec, Door, Frame, MediaKind, TransceiverId, TransceiverOptions};
+use visavis_session::{Codec, Door, Frame, MediaKind, TransceiverId};
 
-use crate::common::{PATIENCE, World};
+use crate::common::World;
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -22,15 +22,8 @@ struct Call {
 /// A sends to B, in these codecs by preference.
 fn call(link: Link, kind: MediaKind, codecs: Vec<Codec>) -> Call {
     let mut world = World::new(1, link);
-    let (a, b) = (world.a, world.b);
-    let options = TransceiverOptions { codecs, ..TransceiverOptions::default() };
-    let sent = world.on(a, |now, host| host.session.add_transceiver(now, kind, options).unwrap());
-    world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
-    let received = world.host(b).session.transceivers().next().unwrap().id;
-    Call { world, a, b, sent, received }
+    let (sent, received) = world.one_way(kind, codecs);
+    Call { a: world.a, b: world.b, world, sent, received }
 }
 
 fn near() -> Link {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sim::{Link, NodeId};
 use visavis_session::{Codec, Event, Frame, FrameError, MediaKind, ReceivedFrame, TransceiverId, TransceiverOptions};
 
-use crate::common::{PATIENCE, World, config};
+use crate::common::{World, config};
 
 /// Between two frames of pictures; sound comes with each of them.
 const EVERY: Duration = Duration::from_millis(40);
@@ -55,9 +55,7 @@ fn call(seed: u64, link: Link) -> Call {
         })
         .collect();
     world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    world.await_connected();
     let received = world.host(b).session.transceivers().map(|one| one.id).collect();
     Call { world, a, b, sent, received, requests: 0, full: 0 }
 }

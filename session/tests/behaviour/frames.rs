@@ -5,7 +5,7 @@ use std::time::Duration;
 use sim::{Link, NodeId};
 use visavis_session::datachannel::Message;
 use visavis_session::sdp::Direction;
-use visavis_session::{Codec, Event, Frame, FrameError, MediaKind, TransceiverId, TransceiverOptions};
+use visavis_session::{Codec, Event, Frame, FrameError, MediaKind, TransceiverId};
 
 use crate::common::{PATIENCE, World, config};
 
@@ -39,15 +39,8 @@ fn call(seed: u64, link: Link) -> Call {
         config
     };
     let mut world = World::with(seed, link, config(0), config(1));
-    let (a, b) = (world.a, world.b);
-    let options = TransceiverOptions { codecs: vec![Codec::vp8()], ..TransceiverOptions::default() };
-    let sent = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Video, options).unwrap());
-    world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
-    let received = world.host(b).session.transceivers().next().unwrap().id;
-    Call { world, a, b, sent, received }
+    let (sent, received) = world.one_way(MediaKind::Video, vec![Codec::vp8()]);
+    Call { a: world.a, b: world.b, world, sent, received }
 }
 
 impl Call {
@@ -200,9 +193,7 @@ fn reports_and_requests_of_many_streams_fit_their_datagrams() {
         })
         .collect();
     world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    world.await_connected();
     for number in 0..60 {
         for id in &ids {
             // Where the queue is full a frame is left out.

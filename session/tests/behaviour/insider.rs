@@ -10,7 +10,7 @@ use visavis_session::dtls::rustls::{CipherSuite, SupportedCipherSuite};
 use visavis_session::dtls::{KeyLog, SrtpProfile};
 use visavis_session::{Encoding, Event, Frame, MediaKind, TransceiverId, TransceiverOptions};
 
-use crate::common::{A, B, PATIENCE, World, address, config};
+use crate::common::{A, B, World, address, config};
 
 pub(crate) const FRAME: Duration = Duration::from_millis(33);
 
@@ -112,9 +112,7 @@ impl Insider {
         let offer = world.offer(a);
         let answer = world.answer(b, offer.clone());
         world.accept(a, answer.clone());
-        world
-            .network
-            .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+        world.await_connected();
         let (outbound, inbound) = keys(&hellos.recv().unwrap(), &secrets.recv().unwrap());
         let (hear, heard) = mpsc::channel();
         world.network.intercept(move |_, source, _, datagram| {

@@ -57,9 +57,7 @@ fn a_track_of_either_side_shares_one_section() {
     let mut there = agreed(&world, b);
     there.sort_by(|one, other| one.0.cmp(&other.0));
     assert_eq!(there, [("0".into(), MediaKind::Audio, audio.1), ("1".into(), MediaKind::Video, video.1)]);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    world.await_connected();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use visavis_session::{
     Codec, Door, Event, Frame, FrameError, MediaKind, Packet, ReceivedPacket, TransceiverId, TransceiverOptions,
 };
 
-use crate::common::{A, PATIENCE, World, address, config};
+use crate::common::{A, World, address, config};
 
 const TICKS: u32 = 3_000;
 
@@ -36,9 +36,7 @@ fn relay(seed: u64, link: Link) -> Relay {
     let options = TransceiverOptions { codecs, ..TransceiverOptions::default() };
     let sent = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Video, options).unwrap());
     world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    world.await_connected();
     let received = world.host(b).session.transceivers().next().unwrap().id;
     world.on(b, |_, host| host.session.set_door(received, Door::Packets));
     Relay { world, a, b, sent, received, vp8: Arc::new(Codec::vp8()), h264: Arc::new(Codec::h264()) }

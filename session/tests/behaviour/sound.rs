@@ -26,15 +26,8 @@ fn call(seed: u64, link: Link, codecs: Vec<Codec>, red_frames: u8) -> Call {
     let mut here = config(0);
     here.media.red_frames = red_frames;
     let mut world = World::with(seed, link, here, config(1));
-    let (a, b) = (world.a, world.b);
-    let options = TransceiverOptions { codecs, ..TransceiverOptions::default() };
-    let sent = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Audio, options).unwrap());
-    world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
-    let received = world.host(b).session.transceivers().next().unwrap().id;
-    Call { world, a, b, sent, received }
+    let (sent, received) = world.one_way(MediaKind::Audio, codecs);
+    Call { a: world.a, b: world.b, world, sent, received }
 }
 
 /// A frame that tells its number.

@@ -34,9 +34,7 @@ impl Call {
         let options = TransceiverOptions { codecs: vec![Codec::vp8()], ..TransceiverOptions::default() };
         let sent = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Video, options).unwrap());
         world.negotiate(a, b);
-        world
-            .network
-            .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+        world.await_connected();
         Self { world, a, b, sent }
     }
 
@@ -171,9 +169,7 @@ fn layers_are_told_in_their_order_each_with_its_counts() {
     };
     let id = world.on(a, |now, host| host.session.add_transceiver(now, MediaKind::Video, options).unwrap());
     world.negotiate(a, b);
-    world
-        .network
-        .expect("a connection", PATIENCE, |network| network.get(a).is_connected() && network.get(b).is_connected());
+    world.await_connected();
     for number in 0..10 {
         for (index, rid) in layers.into_iter().enumerate() {
             let data = vec![u8::from(number > 0); 300 - 100 * index];

@@ -107,8 +107,7 @@ in_both_browsers! {
         let page = page_with_small_camera(kind).await;
         for codec in codecs(&page, "send").await {
             let _: bool = page.call("renew", json!([])).await.unwrap();
-            let names = json!(["video", [format!("video/{}", codec.name).to_lowercase(), "video/rtx"]]);
-            let chosen: usize = page.call("preferCodecs", names).await.unwrap();
+            let chosen: usize = page.call("preferCodecs", only(&codec)).await.unwrap();
             assert!(chosen > 0, "{}", codec.name);
             let receiver = Receiver::new(Config::default()).unwrap();
             as_receiver(&page, &receiver).await;
@@ -174,11 +173,30 @@ pub(crate) async fn decodes(page: &Page, before: f64, more: f64) -> Vec<Value> {
     soon(look).await
 }
 
+/// What a page is to be asked for to have this codec of pictures only.
+fn only(codec: &Codec) -> Value {
+    json!(["video", [format!("video/{}", codec.name).to_lowercase(), "video/rtx"]])
+}
+
+/// The page shows the clip that is played to it.
+async fn shows(page: &Page, peer: &PeerConnection, codec: &Codec, track: LocalTrack) {
+    let path = clip(codec);
+    peer.connected().await.unwrap();
+    let playing = tokio::spawn(async move { play(&path, track).await });
+    let shown: [u32; 2] = soon(page.call("playing", json!([]))).await.unwrap();
+    assert_eq!(shown, [176, 144], "{}", codec.name);
+    let first = decodes(page, 0.0, 5.0).await;
+    let then = decodes(page, sum(&first, "framesDecoded"), 20.0).await;
+    let size = [sum(&then, "frameWidth"), sum(&then, "frameHeight")];
+    assert_eq!(size, [176.0, 144.0], "{}", codec.name);
+    println!("{}: {} pictures decoded", codec.name, sum(&then, "framesDecoded"));
+    playing.abort();
+}
+
 in_both_browsers! {
-    async fn every_video_codec_plays(kind: Kind) {
+    async fn every_video_codec_plays_when_rust_offers(kind: Kind) {
         let page = Page::open(&Settings::new(kind).with_devices()).await.unwrap();
         for codec in codecs(&page, "receive").await {
-            let path = clip(&codec);
             let initiator = Initiator::new(Config::default()).unwrap();
             let options = TransceiverOptions {
                 direction: Direction::SendOnly,
@@ -189,16 +207,22 @@ in_both_browsers! {
             let track = initiator.peer_connection().add_transceiver(MediaKind::Video, options).await.unwrap();
             let _: bool = page.call("renew", json!([])).await.unwrap();
             as_initiator(&page, &initiator).await;
-            initiator.peer_connection().connected().await.unwrap();
-            let playing = tokio::spawn(async move { play(&path, track).await });
-            let shown: [u32; 2] = soon(page.call("playing", json!([]))).await.unwrap();
-            assert_eq!(shown, [176, 144], "{}", codec.name);
-            let first = decodes(&page, 0.0, 5.0).await;
-            let then = decodes(&page, sum(&first, "framesDecoded"), 20.0).await;
-            let size = [sum(&then, "frameWidth"), sum(&then, "frameHeight")];
-            assert_eq!(size, [176.0, 144.0], "{}", codec.name);
-            println!("{}: {} pictures decoded", codec.name, sum(&then, "framesDecoded"));
-            playing.abort();
+            shows(&page, initiator.peer_connection(), &codec, track).await;
+        }
+    }
+}
+
+in_both_browsers! {
+    async fn every_video_codec_plays_when_the_page_offers(kind: Kind) {
+        let page = Page::open(&Settings::new(kind).with_devices()).await.unwrap();
+        for codec in codecs(&page, "receive").await {
+            let receiver = Receiver::new(Config::default()).unwrap();
+            let track = receiver.peer_connection().add_track(MediaKind::Video, "clip", &["clip"]).await.unwrap();
+            let _: bool = page.call("renew", json!([])).await.unwrap();
+            let chosen: usize = page.call("wants", only(&codec)).await.unwrap();
+            assert!(chosen > 0, "{}", codec.name);
+            as_receiver(&page, &receiver).await;
+            shows(&page, receiver.peer_connection(), &codec, track).await;
         }
     }
 }
