@@ -57,9 +57,10 @@ pub struct Config {
     /// [`DataChannel::recv_chunks`](crate::DataChannel::recv_chunks), and end the channel if they are not.
     pub max_message_size: usize,
     /// How many bytes may wait to be sent on each channel before `send` waits and `try_send` refuses. A message must
-    /// fit as a whole, unless it is sent in parts ([`DataChannel::begin`](crate::DataChannel::begin)): a larger one is refused with [`crate::Error::MessageTooLarge`], which tells this limit and
-    /// the peer's, even if the peer would accept it. What is in flight on all channels together takes up to eight times
-    /// as much memory on long and fast paths, and 32 MiB at most.
+    /// fit as a whole, unless it is sent in parts ([`DataChannel::begin`](crate::DataChannel::begin)): a larger one is
+    /// refused with [`crate::Error::MessageTooLarge`], which tells this limit and the peer's, even if the peer would
+    /// accept it. What is in flight on all channels together takes up to eight times as much memory on long and fast
+    /// paths, and 32 MiB at most.
     pub send_buffer: usize,
     /// How many bytes of received messages each channel keeps ready for the application, 64 more being counted for
     /// each message. What is beyond stays in SCTP, and the peer is told to wait.

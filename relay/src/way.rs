@@ -60,6 +60,8 @@ pub(crate) struct Way {
     flying: BinaryHeap<Reverse<Flying>>,
     flying_bytes: usize,
     number: u64,
+    /// When the last one set out.
+    last: Instant,
     /// When the narrowest place has let through all that waits before it.
     free: Instant,
     /// When what waits there leaves it, and its size.
@@ -77,6 +79,7 @@ impl Way {
             flying: BinaryHeap::new(),
             flying_bytes: 0,
             number: 0,
+            last: now,
             free: now,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -85,8 +88,10 @@ impl Way {
         }
     }
 
-    /// A datagram sets out.
+    /// A datagram sets out, no sooner than those before it.
     pub(crate) fn send(&mut self, now: Instant, path: &Path, datagram: &[u8]) {
+        let now = now.max(self.last);
+        self.last = now;
         self.counters.received += 1;
         if path.loss > 0.0 && self.rng.random_bool(path.loss.clamp(0.0, 1.0)) {
             self.counters.lost += 1;

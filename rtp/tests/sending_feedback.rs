@@ -4,7 +4,7 @@ mod sending_common;
 
 use rtp::NtpTime;
 use rtp::rtcp::{ReportBlock, SenderInfo};
-use rtp::send::{Config, Event, Limit, OutgoingFrame, OutgoingPacket, SendError, Sender};
+use rtp::send::{Config, Event, Kind, Limit, OutgoingFrame, OutgoingPacket, SendError, Sender};
 use sending_common::*;
 use std::time::Duration;
 use visavis_rtp as rtp;
@@ -156,6 +156,50 @@ fn what_comes_before_a_key_frame_that_was_asked_for_makes_way() {
     // What is asked for now was asked for before the key frame came.
     sender.handle_nack(later, [lost]);
     assert_eq!((drain(&mut sender, later), sender.stats().unknown_nacks), (Vec::new(), 1));
+}
+
+#[test]
+fn a_key_frame_is_known_by_any_of_its_packets() {
+    let (mut sender, now) = sender(video());
+    sender.set_rtt(10 * MS);
+    let key = |tag: u64, is_key_frame, marker| OutgoingPacket {
+        is_key_frame,
+        tag,
+        ..packet(tag as u32 * 3000, marker, 10, 0)
+    };
+    let ask = |sender: &mut Sender, now| {
+        sender.handle_key_frame_request(now, None);
+        assert_eq!(sender.poll_event(), Some(Event::KeyFrameRequested));
+    };
+    sender.send_packet(now, packet(0, true, 10, 0)).unwrap();
+    ask(&mut sender, now);
+    sender.send_packet(now, key(1, false, false)).unwrap();
+    sender.send_packet(now, key(1, true, true)).unwrap();
+    assert_eq!(drain(&mut sender, now).iter().map(|packet| packet.tag).collect::<Vec<_>>(), [1, 1]);
+
+    // It is asked for again amid the next one: what was sent of that can still be repaired.
+    let now = now + Duration::from_secs(1);
+    sender.send_packet(now, key(2, true, false)).unwrap();
+    let first = poll(&mut sender, now).unwrap();
+    ask(&mut sender, now + 20 * MS);
+    sender.send_packet(now + 20 * MS, key(2, true, true)).unwrap();
+    sender.handle_nack(now + 20 * MS, [first.header.sequence]);
+    let kinds = drain(&mut sender, now + 20 * MS).iter().map(|packet| packet.kind).collect::<Vec<_>>();
+    assert_eq!(kinds, [Kind::Retransmission, Kind::Media]);
+}
+
+#[test]
+fn frames_that_say_no_end_are_no_part_of_the_key_frame_before() {
+    let (mut sender, start) = sender(video());
+    sender.set_rtt(100 * MS);
+    for number in 0..30 {
+        let is_key_frame = number == 0;
+        let packet = OutgoingPacket { is_key_frame, ..packet(number * 3000, false, 10, 0) };
+        sender.send_packet(start + 33 * MS * number, packet).unwrap();
+        drain(&mut sender, start + 33 * MS * number);
+    }
+    sender.handle_key_frame_request(start + Duration::from_secs(1), None);
+    assert_eq!(sender.poll_event(), Some(Event::KeyFrameRequested));
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Sender {
         let size = self.payloads.iter().map(<[u8]>::len).sum();
         let count = self.payloads.len();
         if frame.is_key_frame {
-            self.make_way();
+            self.make_way(frame.timestamp.wrapping_add(self.timestamp_offset));
         }
         self.check_room(count, size, 1)?;
         self.queue_payloads(now, frame, count, size);
@@ -46,10 +46,14 @@ impl Sender {
     }
 
     /// The receiver decodes nothing that comes before a key frame that it asked for: what of that waits to be sent, or
-    /// to be sent again, would only hold the key frame up.
-    fn make_way(&mut self) {
-        if self.requests.is_open() && self.config.media == Media::Video {
-            self.stats.dropped += self.queue.drop_frames(self.is_amid_frame) as u64;
+    /// to be sent again, would only hold the key frame up. Of one that comes as packets, some may have come before, and
+    /// are known by its timestamp.
+    fn make_way(&mut self, timestamp: u32) {
+        if !self.requests.is_open() || self.config.media != Media::Video {
+            return;
+        }
+        self.stats.dropped += self.queue.drop_others(timestamp, self.is_amid_frame) as u64;
+        if !self.history.has_recent(timestamp) {
             self.history.clear();
             self.repeated = None;
         }
@@ -95,8 +99,8 @@ impl Sender {
         }
         let marker = packet.header.marker;
         let ends_frame = self.config.media == Media::Audio || marker;
-        if packet.is_key_frame {
-            self.make_way();
+        if packet.is_key_frame && self.config.numbering == Numbering::Continuous {
+            self.make_way(packet.header.timestamp.wrapping_add(self.timestamp_offset));
         }
         self.check_room(1, length, usize::from(ends_frame))?;
         let (number, timestamp) = match self.config.numbering {
@@ -108,6 +112,9 @@ impl Sender {
                 let is_too_far = self.highest.is_some_and(|highest| number >= highest.saturating_add(1 << 15));
                 if is_too_far || !self.used.insert(number) {
                     return Err(SendError::BadNumber);
+                }
+                if packet.is_key_frame {
+                    self.make_way(packet.header.timestamp);
                 }
                 (Some(self.numbers.unwrap(packet.header.sequence)), packet.header.timestamp)
             }

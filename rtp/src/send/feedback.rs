@@ -1,8 +1,8 @@
 //! What comes back: losses, reports, requests for key frames.
 
-use super::Sender;
 use super::history::Request;
 use super::report::round_trip;
+use super::{INITIAL_RTT, Sender};
 use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::{Header, NtpTime, SequenceNumber};
 use std::time::{Duration, Instant};
@@ -19,11 +19,12 @@ impl Sender {
             return;
         }
         self.history.expire(&self.config, now);
+        let rtt = self.rtt.unwrap_or(INITIAL_RTT);
         for sequence in lost.into_iter().take(MAX_NUMBERS) {
             let number = self.numbers.peek(sequence);
             let (config, limit) = (&self.config, self.config.retransmission_bytes);
             let suits = |header: &Header| can_send_again(config, header);
-            match self.history.request(now, number, self.rtt, limit, suits) {
+            match self.history.request(now, number, rtt, limit, suits) {
                 Request::Queued => {}
                 Request::Underway => self.stats.repeated_nacks += 1,
                 Request::Unknown => self.stats.unknown_nacks += 1,
@@ -74,8 +75,8 @@ impl Sender {
 
     /// Whether a key frame waits to be sent, or what was sent of it last cannot have been missed yet.
     fn is_key_frame_underway(&self, now: Instant) -> bool {
-        let is_new = |sent: Instant| now.saturating_duration_since(sent) < self.rtt;
-        self.queue.has_key_frame() || self.key_frame_sent.is_some_and(is_new)
+        let is_new = |(_, sent)| self.rtt.is_some_and(|rtt| now.saturating_duration_since(sent) < rtt);
+        self.queue.has_key_frame() || self.key_frame.is_some_and(is_new)
     }
 
     /// The time that [`poll_timeout`](Self::poll_timeout) told has come: a request that came too soon after another is

@@ -22,6 +22,9 @@ pub(crate) struct Sent {
     pub(crate) wanted: Option<Instant>,
 }
 
+/// What has been sent of the present frame is among so many of the newest packets.
+const MOST_RECENT: usize = 8;
+
 /// What became of the request for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -82,6 +85,11 @@ impl History {
             self.wanted.retain(|number| *number != sent.number);
             self.wanted_bytes -= sent.payload.len();
         }
+    }
+
+    /// Whether one of the newest packets has this timestamp.
+    pub(crate) fn has_recent(&self, timestamp: u32) -> bool {
+        self.packets.iter().rev().take(MOST_RECENT).any(|sent| sent.header.timestamp == timestamp)
     }
 
     pub(crate) fn clear(&mut self) {

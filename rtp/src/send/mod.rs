@@ -103,13 +103,13 @@ pub struct Sender {
     /// Packets and bytes of payload sent on the stream itself, for reports; they wrap.
     packets: u32,
     octets: u32,
-    rtt: Duration,
+    rtt: Option<Duration>,
     requests: KeyFrameRequests,
     /// Whether the frame that is being sent is a key frame, and whether more of it is to come.
     is_key_frame: bool,
     is_amid_frame: bool,
-    /// When the last of a key frame was sent.
-    key_frame_sent: Option<Instant>,
+    /// The timestamp of the last key frame, and when the last of it was sent.
+    key_frame: Option<(u32, Instant)>,
     stats: Stats,
     remote: RemoteStats,
 }
@@ -149,11 +149,11 @@ impl Sender {
             reference: None,
             packets: 0,
             octets: 0,
-            rtt: INITIAL_RTT,
+            rtt: None,
             requests: KeyFrameRequests::default(),
             is_key_frame: false,
             is_amid_frame: false,
-            key_frame_sent: None,
+            key_frame: None,
             stats: Stats { active: true, ..Stats::default() },
             remote: RemoteStats::default(),
             config,
@@ -188,7 +188,7 @@ impl Sender {
             self.padding_left = 0;
             self.repeated = None;
             (self.is_key_frame, self.is_amid_frame) = (false, false);
-            self.key_frame_sent = None;
+            self.key_frame = None;
             self.requests.answer();
         }
     }
@@ -256,7 +256,7 @@ impl Sender {
     /// Tells the round-trip time: a packet is sent again at most once in it. 100 ms until told; above a second, a
     /// second is used.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        self.rtt = rtt.min(MAX_RTT);
+        self.rtt = Some(rtt.min(MAX_RTT));
     }
 
     /// Notes what the encoder is asked to keep to, in bits per second, for the statistics.

@@ -227,8 +227,9 @@ impl Sender {
     fn count_frame(&mut self, now: Instant, packet: &Waiting) {
         self.is_key_frame |= packet.is_key_frame;
         self.is_amid_frame = !packet.ends_frame;
-        if self.is_key_frame {
-            self.key_frame_sent = Some(now);
+        let is_more_of_it = self.key_frame.is_some_and(|(timestamp, _)| timestamp == packet.timestamp);
+        if packet.is_key_frame || is_more_of_it {
+            self.key_frame = Some((packet.timestamp, now));
         }
         if packet.ends_frame {
             self.stats.frames_sent += 1;

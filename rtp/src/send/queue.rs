@@ -57,14 +57,14 @@ impl Queue {
         Some(packet)
     }
 
-    /// Drops all frames, but the rest of the first one if that `has_begun` to be sent, and packets that brought their
-    /// numbers, of which none may be missing. Returns how many packets are gone.
-    pub(crate) fn drop_frames(&mut self, has_begun: bool) -> usize {
+    /// Drops all frames but that of this `timestamp`, the rest of the first one if that `has_begun` to be sent, and
+    /// packets that brought their numbers, of which none may be missing. Returns how many packets are gone.
+    pub(crate) fn drop_others(&mut self, timestamp: u32, has_begun: bool) -> usize {
         let before = self.packets.len();
         let mut is_rest = has_begun;
         let (bytes, frames) = (&mut self.bytes, &mut self.frames);
         self.packets.retain(|packet| {
-            let stays = is_rest || packet.number.is_some();
+            let stays = is_rest || packet.number.is_some() || packet.timestamp == timestamp;
             is_rest &= !packet.ends_frame;
             if !stays {
                 *bytes -= packet.payload.len();

@@ -344,6 +344,25 @@ mod tests {
         }
 
         #[test]
+        fn data_is_read_alike_by_itself_and_as_a_chunk(
+            kind in prop_oneof![Just(kind::DATA), Just(kind::I_DATA), Just(kind::SACK)],
+            flags: u8,
+            value in proptest::collection::vec(any::<u8>(), 0..40),
+            rest in proptest::collection::vec(any::<u8>(), 0..8),
+        ) {
+            let mut bytes = Vec::new();
+            RawChunk { kind, flags, value: &value }.encode(&mut bytes);
+            bytes.extend(rest);
+            let (mut alone, mut as_chunk) = (Chunks::new(&bytes), Chunks::new(&bytes));
+            prop_assert_eq!(alone.begins_with_data(), kind != kind::SACK);
+            let read = alone.next_data().map(Chunk::Data).or_else(|| alone.next_idata().map(Chunk::IData));
+            let decoded = as_chunk.next().and_then(Result::ok).filter(|_| kind != kind::SACK);
+            prop_assert_eq!(read, decoded);
+            let left = if read.is_some() { as_chunk.reader.remaining() } else { bytes.len() };
+            prop_assert_eq!(alone.reader.remaining(), left, "what cannot be read stays");
+        }
+
+        #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for chunk in Chunks::new(&bytes).flatten() {
                 let mut again = Vec::new();
