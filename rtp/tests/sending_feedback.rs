@@ -128,7 +128,7 @@ fn what_comes_before_a_key_frame_that_was_asked_for_makes_way() {
     let (mut sender, now) = sender(video());
     let frame = |sender: &mut Sender, tag: u64, is_key_frame: bool| {
         for marker in [false, true] {
-            let packet = OutgoingPacket { is_key_frame, tag, ..packet(0, marker, 10, 0) };
+            let packet = OutgoingPacket { is_key_frame, tag, ..packet(tag as u32 * 3000, marker, 10, 0) };
             sender.send_packet(now, packet).unwrap();
         }
     };
@@ -205,7 +205,7 @@ fn frames_that_say_no_end_are_no_part_of_the_key_frame_before() {
 #[test]
 fn a_key_frame_that_was_asked_for_finds_room_in_a_full_queue() {
     let (mut sender, now) = sender(Config { queue_frames: 2, ..video() });
-    let frame = |is_key_frame| OutgoingPacket { is_key_frame, ..packet(0, true, 10, 0) };
+    let frame = |is_key_frame| OutgoingPacket { is_key_frame, ..packet(u32::from(is_key_frame), true, 10, 0) };
     sender.send_packet(now, frame(false)).unwrap();
     sender.send_packet(now, frame(false)).unwrap();
     assert_eq!(sender.send_packet(now, frame(true)), Err(SendError::QueueFull(Limit::Frames)));
