@@ -132,7 +132,7 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
     fn a_very_late_wake_up_earns_a_small_part_of_the_window() {
-        // A window, what it lets through in milliseconds besides a burst of one, and how late the wake-up is.
+        // A window, how many milliseconds of the rate leave at once, the burst of one included, and how late that is.
         for (window, most, late) in [(WINDOW, 4, 50), (100_000, 3, 50), (10 * WINDOW, 9, 50), (10 * WINDOW, 6, 5)] {
             let (start, mut pacer) = (Instant::now(), Pacer::default());
             let sent = |pacer: &mut Pacer, now: Instant| {
