@@ -27,10 +27,18 @@ const CHOICES: [&str; 9] = ["lo", "hi", "mid", "lo", "hi", "lo", "mid", "hi", "l
 /// How long each choice is looked at, in milliseconds.
 const DWELL: f64 = 3_000.0;
 
+/// How many frames the camera takes in a second.
+const RATE: f64 = 20.0;
+
 /// How long a key frame may be awaited, while the layer before goes on, and how much longer than the camera a picture may
 /// stand, in milliseconds.
 const LONGEST_WAIT: f64 = 2_000.0;
 const LONGEST_PAUSE: f64 = 200.0;
+
+/// The same where packets are lost. Chromium, which only receives here and so has measured no round trip, waits for 100
+/// to 120 ms before it asks again for a packet. One request in 25 is lost or its answer is, and about 50 packets in a
+/// run: a run in twelve has one that is asked for three times (up to 350 ms), one in 300 four times (470 ms).
+const LONGEST_REPAIR: f64 = 500.0;
 
 /// A camera that encodes nothing for longer than this, in milliseconds, has left out two frames of 20 in a second.
 const STALL: f64 = 120.0;
@@ -128,7 +136,7 @@ async fn seen(camera: &Page, viewer: &Page, rid: &str) -> (u64, Value) {
 /// A page that sends layers, a peer that receives them, another one that sends one of them on, and a page that views it.
 async fn switches_are_seamless(codec: Codec, viewer: Kind, path: Option<Path>) {
     let camera = Page::open(&Settings::new(Kind::Chromium).with_devices()).await.unwrap();
-    let video = json!({ "width": 960, "height": 540, "frameRate": 20 });
+    let video = json!({ "width": 960, "height": 540, "frameRate": RATE });
     let _: bool = camera.call("captureLayers", json!([LAYERS, codec.name, video])).await.unwrap();
     let receiver = Receiver::new(Config::default()).unwrap();
     let offer: SessionDescription = camera.call("offer", json!([false])).await.unwrap();
@@ -163,7 +171,8 @@ async fn switches_are_seamless(codec: Codec, viewer: Kind, path: Option<Path>) {
     let task = tokio::spawn(forward(received, sent, choices, tell));
     soon(middle.wait_for(|middle| middle.heard.len() == LAYERS.len())).await.unwrap();
 
-    let mut look = Look::new(camera, viewer, if path.is_some() { 0.05 } else { 0.02 }).await;
+    let (frozen, pause) = if path.is_some() { (0.05, LONGEST_REPAIR) } else { (0.02, LONGEST_PAUSE) };
+    let mut look = Look::new(camera, viewer, frozen, pause).await;
     let mut widths = std::collections::HashMap::new();
     let (mut start, mut current) = (None, None);
     for choice in CHOICES {
@@ -219,13 +228,15 @@ struct Look {
     /// The part of the time that a picture may be frozen: where the frame behind one that was lost is lost too, there
     /// is nothing to show for a moment.
     frozen: f64,
+    /// How much longer than the camera a picture may stand at once.
+    pause: f64,
 }
 
 impl Look {
-    async fn new(camera: Page, viewer: Page, frozen: f64) -> Self {
+    async fn new(camera: Page, viewer: Page, frozen: f64, pause: f64) -> Self {
         freezes::watch(&camera, "outbound-rtp").await;
         freezes::watch(&viewer, "inbound-rtp").await;
-        Self { camera, viewer, encoded: Samples::default(), decoded: Samples::default(), frozen }
+        Self { camera, viewer, encoded: Samples::default(), decoded: Samples::default(), frozen, pause }
     }
 
     /// Both pages are on one machine, and so is their clock.
@@ -248,9 +259,10 @@ impl Look {
         let stood = self.decoded.longest_pause("framesDecoded", from, to);
         let camera = self.encoded.longest_pause("framesEncoded", from - 500.0, to);
         println!("  {layers:?}: {seen} of {sent} frames in {:.0} ms, stood {stood:.0} ({camera:.0}) ms", to - from);
-        // Frames are on their way for a while.
-        assert!(seen >= sent * 0.9 - 3.0, "{layers:?}: {seen} of {sent} frames were seen");
-        assert!(stood <= camera + LONGEST_PAUSE, "{layers:?}: stood for {stood} ms, the camera for {camera} ms");
+        // At the end of that time frames are on their way, or wait for one before them.
+        let underway = self.pause / 1_000.0 * RATE;
+        assert!(seen >= sent * 0.9 - underway, "{layers:?}: {seen} of {sent} frames were seen");
+        assert!(stood <= camera + self.pause, "{layers:?}: stood for {stood} ms, the camera for {camera} ms");
     }
 
     /// Over all, the browser itself counts hardly a freeze but for those of the camera.
