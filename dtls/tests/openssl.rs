@@ -255,10 +255,15 @@ fn a_client_without_certificate_is_refused() {
 fn the_echo_example_is_a_server_and_a_client_for_openssl() {
     let files = Certificates::new();
     let (ours, theirs) = (files.make("ours", Kind::EcdsaP256), files.make("theirs", Kind::EcdsaP256));
-    let echo = |role: &str, address: &str| {
+    let cargo = |verb: &str| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["run", "--quiet", "--package", "visavis-dtls", "--example", "dtls_echo", "--", role, address]);
-        Process::start(command.arg(files.path("ours")).arg(&theirs.0))
+        command.args([verb, "--quiet", "--package", "visavis-dtls", "--example", "dtls_echo"]);
+        command
+    };
+    // What is to be compiled takes its time before that of the scenario begins.
+    assert!(cargo("build").status().unwrap().success());
+    let echo = |role: &str, address: &str| {
+        Process::start(cargo("run").args(["--", role, address]).arg(files.path("ours")).arg(&theirs.0))
     };
 
     let mut server = echo("server", "127.0.0.1:0");

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use stun::{Builder, Class, Method, TransactionId};
 use visavis_ice as ice;
 
 /// A `turnserver` that ends with the test, however that ends.
@@ -27,7 +28,21 @@ impl Server {
         std::fs::write(&config, lines).expect("the target folder is ours");
         let mut command = Command::new("turnserver");
         command.arg("-c").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { process: command.spawn().expect("this test needs coturn: apt-get install coturn"), address }
+        let process = command.spawn().expect("this test needs coturn: apt-get install coturn");
+        let server = Self { process, address };
+        server.await_answer();
+        server
+    }
+
+    /// Asks until there is an answer: gathering waits for less long than a slow machine takes to start the program.
+    fn await_answer(&self) {
+        let (socket, mut request) = (bound(), Vec::new());
+        let _ = Builder::new(&mut request, Class::Request, Method::BINDING, TransactionId([7; 12]));
+        let answer = (0..15_000).find_map(|_| {
+            socket.send_to(&request, self.address).expect("loopback takes it");
+            receive(&socket)
+        });
+        assert!(answer.is_some(), "turnserver does not answer at {}", self.address);
     }
 }
 

@@ -30,7 +30,8 @@ impl World {
     fn new() -> Self {
         let now = sim::start();
         let session = |side: usize| {
-            let mut config = Config::new(Identity::generate().unwrap());
+            let pem = sim::IDENTITIES[side];
+            let mut config = Config::new(Identity::from_pem(pem, pem).unwrap());
             config.media.start_bitrate = 20_000_000;
             let mut session = Session::new(config, now, [side as u8; 32]);
             session.add_host(now, address(side));

@@ -95,6 +95,7 @@
 //! take no time; links do.
 
 mod clock;
+mod identity;
 mod link;
 mod network;
 mod pair;
@@ -103,6 +104,7 @@ mod seeds;
 mod watch;
 
 pub use clock::start;
+pub use identity::IDENTITIES;
 pub use link::{Burst, Fate, Link};
 pub use network::{Network, Node, NodeId, RouterId, ZoneId};
 pub use pair::{Endpoint, Pair, Side, Verdict};

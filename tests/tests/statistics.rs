@@ -122,7 +122,18 @@ async fn both_sides_tell_the_same() {
     within(call.channels[1].recv()).await.unwrap();
     within(call.play()).await;
     let [here, there] = call.peers();
-    let (here, there) = (json(&here.stats_report().await.unwrap()), json(&there.stats_report().await.unwrap()));
+    // Of a moment in which nothing was sent, as the reports are made one after another.
+    let (here, there) = within(async {
+        loop {
+            let before = json(&here.stats_report().await.unwrap());
+            let there = json(&there.stats_report().await.unwrap());
+            let after = json(&here.stats_report().await.unwrap());
+            if only(&before, "transport")["packetsSent"] == only(&after, "transport")["packetsSent"] {
+                break (before, there);
+            }
+        }
+    })
+    .await;
     println!("{here:#?}\n{there:#?}");
     // Loopback loses nothing: what one has sent the other has, but for what is on its way.
     for kind in ["audio", "video"] {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sim::{Link, Network, Node, NodeId};
@@ -16,11 +15,9 @@ use visavis_session::{
 /// Long enough for any handshake that can succeed at all.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Keys are made once: they are the only thing here that is not drawn from the seed.
-static IDENTITIES: LazyLock<[Identity; 2]> = LazyLock::new(|| [0, 1].map(|_| Identity::generate().unwrap()));
-
 pub(crate) fn config(side: usize) -> Config {
-    Config::new(IDENTITIES[side].clone())
+    let pem = sim::IDENTITIES[side];
+    Config::new(Identity::from_pem(pem, pem).unwrap())
 }
 
 /// A session, and all that came out of it.

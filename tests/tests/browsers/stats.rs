@@ -81,8 +81,16 @@ impl Call {
                 && count(report, "outbound-rtp", "video", "packetsSent") >= packets
                 && count(report, "inbound-rtp", "video", "packetsReceived") >= packets
         };
+        // The first report of a receiver may come before one of ours that it could answer.
+        let is_measured = |report: &Report| {
+            of_type(report, "remote-inbound-rtp").into_iter().all(|object| object["roundTripTime"].is_number())
+        };
         let both = async {
-            while !(is_there(&self.ours().await) && is_there(&self.theirs().await)) {
+            loop {
+                let (ours, theirs) = (self.ours().await, self.theirs().await);
+                if is_measured(&ours) && is_there(&ours) && is_there(&theirs) {
+                    break;
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     net::SocketAddr,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -53,16 +52,10 @@ pub(crate) struct Peer {
 /// Is given the session, the addresses and an arriving datagram before the session is.
 pub(crate) type Tamper = Box<dyn FnMut(&mut Session, Instant, SocketAddr, SocketAddr, &[u8]) + Send>;
 
-/// Two certificates serve every run: making one takes longer than a run does.
-pub(crate) fn identity(number: usize) -> Identity {
-    static IDENTITIES: OnceLock<[Identity; 2]> = OnceLock::new();
-    let make = || Identity::generate().expect("a certificate");
-    IDENTITIES.get_or_init(|| [make(), make()])[number].clone()
-}
-
 impl Peer {
     pub(crate) fn new(number: usize, now: Instant, seed: [u8; 32]) -> Self {
-        let mut config = Config::new(identity(number));
+        let pem = sim::IDENTITIES[number];
+        let mut config = Config::new(Identity::from_pem(pem, pem).expect("a certificate and its key"));
         // On the worst networks the last message takes longer than people like to wait.
         config.close_timeout = Duration::from_secs(60);
         Self {
