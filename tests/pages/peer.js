@@ -56,7 +56,7 @@ const peer = {
   tracks: [], // what the other side sends: { track, streams, element }
   states: [], // every state the connection went through
   jobs: new Map(), // what `start` began and `join` awaits
-  samples: [], // statistics of video that `sample` notes
+  samples: {}, // statistics of video that `sample` notes, by their types
 
   create(configuration) {
     const connection = new RTCPeerConnection(configuration ?? {});
@@ -411,18 +411,19 @@ const peer = {
   },
   // Notes statistics of video from now on, every so many milliseconds; `sampled` hands out what was noted since.
   sample(type, interval) {
+    const samples = (peer.samples[type] = []);
     const take = async () => {
       for (const { connection } = peer; connection.connectionState !== "closed"; ) {
         const streams = await peer.mediaStats(type, "video");
-        if (streams.length > 0) peer.samples.push({ at: streams[0].timestamp, streams });
+        if (streams.length > 0) samples.push({ at: streams[0].timestamp, streams });
         await new Promise((resolve) => setTimeout(resolve, interval));
       }
     };
     take();
     return true;
   },
-  sampled() {
-    return peer.samples.splice(0);
+  sampled(type) {
+    return peer.samples[type].splice(0);
   },
   // The time, as statistics give it.
   clock() {

@@ -40,9 +40,6 @@ const LONGEST_PAUSE: f64 = 200.0;
 /// run: a run in twelve has one that is asked for three times (up to 350 ms), one in 300 four times (470 ms).
 const LONGEST_REPAIR: f64 = 500.0;
 
-/// A camera that encodes nothing for longer than this, in milliseconds, has left out two frames of 20 in a second.
-const STALL: f64 = 120.0;
-
 /// A path that loses and reorders packets.
 const BAD: Path =
     Path { loss: 0.02, delay: Duration::ZERO, jitter: Duration::from_millis(10), rate: None, queue: 64 << 10 };
@@ -234,9 +231,9 @@ struct Look {
 
 impl Look {
     async fn new(camera: Page, viewer: Page, frozen: f64, pause: f64) -> Self {
-        freezes::watch(&camera, "outbound-rtp").await;
-        freezes::watch(&viewer, "inbound-rtp").await;
-        Self { camera, viewer, encoded: Samples::default(), decoded: Samples::default(), frozen, pause }
+        let encoded = Samples::watch(&camera, "outbound-rtp").await;
+        let decoded = Samples::watch(&viewer, "inbound-rtp").await;
+        Self { camera, viewer, encoded, decoded, frozen, pause }
     }
 
     /// Both pages are on one machine, and so is their clock.
@@ -268,9 +265,7 @@ impl Look {
     /// Over all, the browser itself counts hardly a freeze but for those of the camera.
     #[track_caller]
     fn expect_unfrozen(&self, from: f64, to: f64) {
-        let camera = self.encoded.stood("framesEncoded", STALL, from - 500.0, to);
-        println!("the camera stood for {camera} ms");
-        self.decoded.expect_unfrozen(from, to, self.frozen + camera / (to - from));
+        self.decoded.expect_unfrozen(from, to, self.frozen, self.encoded.stalled(from, to));
     }
 }
 

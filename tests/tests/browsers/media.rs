@@ -231,8 +231,8 @@ async fn plays_on_a_bad_path(kind: Kind, offerer: Offerer) {
     let (from_audio, from_video) = tracks(peer).await;
     let tasks = [tokio::spawn(echo(from_audio, audio)), tokio::spawn(echo(from_video, video))];
     let _: [u32; 2] = soon(page.call("playing", json!([]))).await.unwrap();
-    freezes::watch(&page, "inbound-rtp").await;
-    let mut samples = Samples::default();
+    let mut encoded = Samples::watch(&page, "outbound-rtp").await;
+    let mut decoded = Samples::watch(&page, "inbound-rtp").await;
     let both = async || {
         (
             [video_stats(&page, "outbound-rtp").await, own_stats(peer, "inbound-rtp").await],
@@ -242,10 +242,11 @@ async fn plays_on_a_bad_path(kind: Kind, offerer: Offerer) {
     let (from, before) = (freezes::clock(&page).await, both().await);
     tokio::time::sleep(Duration::from_secs_f64(SECONDS)).await;
     let (to, after) = (freezes::clock(&page).await, both().await);
-    samples.take(&page).await;
+    encoded.take(&page).await;
+    decoded.take(&page).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     println!("the relay: {:?}\nfrom the page {:?}\nto the page {:?}", relay.counters(), after.0, after.1);
-    samples.expect_unfrozen(from, to, 0.02);
+    decoded.expect_unfrozen(from, to, 0.02, encoded.stalled(from, to));
     for (before, after) in [(before.0, after.0), (before.1, after.1)] {
         expect_repair(&before, &after, SECONDS);
     }

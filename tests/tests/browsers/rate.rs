@@ -145,7 +145,7 @@ in_both_browsers! {
         rate_until(&page, "inbound-rtp", "bytesReceived", |_| estimate() <= 330).await;
         // Once the queue that was too much is gone, the picture moves.
         rate(&page, "inbound-rtp", "bytesReceived", 8.0).await;
-        freezes::watch(&page, "inbound-rtp").await;
+        let mut samples = Samples::watch(&page, "inbound-rtp").await;
         let before = stats(&page, "inbound-rtp").await;
         let from = freezes::clock(&page).await;
         let stays = rate(&page, "inbound-rtp", "bytesReceived", 8.0).await;
@@ -154,9 +154,8 @@ in_both_browsers! {
         assert!(stays > 120.0 && estimate() <= 360, "{stays} kbit/s of an estimate of {} kbit/s", estimate());
         assert!(sum(&after, "framesDecoded") > sum(&before, "framesDecoded") + 40.0, "{after:?}");
         // The picture goes on: frames that are too large for their time are late.
-        let mut samples = Samples::default();
         samples.take(&page).await;
-        samples.expect_unfrozen(from, freezes::clock(&page).await, 0.25);
+        samples.expect_unfrozen(from, freezes::clock(&page).await, 0.25, 0.0);
         relay.set_path(wide());
         receives(&page).await;
         echo.abort();
