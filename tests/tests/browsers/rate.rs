@@ -148,10 +148,20 @@ in_both_browsers! {
         let mut samples = Samples::watch(&page, "inbound-rtp").await;
         let before = stats(&page, "inbound-rtp").await;
         let from = freezes::clock(&page).await;
-        let stays = rate(&page, "inbound-rtp", "bytesReceived", 8.0).await;
+        // A probe that seems to succeed raises the estimate for a moment.
+        let usual = async {
+            let mut all = Vec::new();
+            for _ in 0..80 {
+                all.push(estimate());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            all.sort_unstable();
+            all[40]
+        };
+        let (stays, usual) = tokio::join!(rate(&page, "inbound-rtp", "bytesReceived", 8.0), usual);
         let after = stats(&page, "inbound-rtp").await;
-        println!("estimate {} kbit/s; before {before:?}\nafter {after:?}", estimate());
-        assert!(stays > 120.0 && estimate() <= 360, "{stays} kbit/s of an estimate of {} kbit/s", estimate());
+        println!("estimate {usual} kbit/s; before {before:?}\nafter {after:?}");
+        assert!(stays > 120.0 && usual <= 360, "{stays} kbit/s of an estimate of {usual} kbit/s");
         assert!(sum(&after, "framesDecoded") > sum(&before, "framesDecoded") + 40.0, "{after:?}");
         // The picture goes on: frames that are too large for their time are late.
         samples.take(&page).await;
