@@ -200,8 +200,8 @@ async fn own_stats(peer: &PeerConnection, kind: &str) -> Vec<Value> {
 
 /// A page whose camera and microphone come back to it over a path that loses and reorders packets, both ways.
 async fn plays_on_a_bad_path(kind: Kind, offerer: Offerer) {
-    // Where several requests in a row or their answers are lost the picture stands for 200 ms or more, which every third
-    // half of a minute sees once: long enough for a few such moments to be far from 2 %.
+    // Where several requests in a row or their answers are lost the picture stands for 200 ms or more, about once in a
+    // minute and a half: looked at for so long that a few such moments are not yet 2 %.
     const SECONDS: f64 = 60.0;
     let path = Path { loss: 0.05, jitter: Duration::from_millis(30), ..Path::default() };
     let page = page_with_camera(&Settings::new(kind).with_devices()).await;
